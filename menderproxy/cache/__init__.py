@@ -1,0 +1,1 @@
+"""The artifact cache: many devices, one download, never a wrong byte."""

@@ -1,0 +1,275 @@
+"""
+The cache's directory: which file means what, and how one comes into being safely.
+
+::
+
+    objects/<kk>/<key>        a finished artifact, only ever whole
+    objects/<kk>/<key>.json   its sidecar
+    partial/<key>.part        one in flight, as long as what is here of it
+    partial/<key>.json        its sidecar, with the offset that is safe on the disk
+    signature-secret          signs local links when no secret is configured
+    lock                      held by the process that owns the directory
+
+Everything here blocks: it runs in the cache's threads, or before the reactor has work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_bytes
+
+import attrs
+
+from menderproxy.cache.errors import CacheDirectoryError
+from menderproxy.cache.meta import ArtifactMeta
+
+KEY = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@attrs.frozen
+class StoredArtifact:
+    """
+    A finished artifact found on the disk.
+
+    :param served_at: Unix time at which it was last served, as far as we know.
+    """
+
+    meta: ArtifactMeta
+    served_at: float
+
+
+@attrs.frozen
+class PartialArtifact:
+    """
+    What is here of an artifact in flight.
+
+    :param fd: open for reading and writing.
+    :param offset: so many bytes from the start can be trusted.
+    """
+
+    meta: ArtifactMeta
+    fd: int
+    offset: int
+
+
+class CacheDirectory:
+    """
+    One cache directory, owned by one process.
+
+    :param path: where; made when it isn't there, for our eyes only.
+    :param boot_id: tells one boot of the machine from another. Within a boot the page cache
+        keeps what a killed process wrote, so a partial file's own length counts; after a
+        reboot only what was synced does.
+    """
+
+    def __init__(self, path: Path, boot_id: str | None = None):
+        self.path = path
+        self._objects = path / "objects"
+        self._partial = path / "partial"
+        self._boot_id = _boot_id() if boot_id is None else boot_id
+        self._lock: int | None = None
+
+    def claim(self) -> None:
+        """
+        Make the directory ours.
+
+        :raises CacheDirectoryError: it can't be made or written, or another process has it.
+        """
+        try:
+            for directory in (self.path, self._objects, self._partial):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # flock, not lockf: a POSIX lock is lost when *any* descriptor of the file closes.
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CacheDirectoryError(f"{self.path}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise CacheDirectoryError(f"{self.path}: in use by another process") from None
+        self._lock = lock
+
+    def secret(self) -> bytes:
+        """
+        The random secret that lives in this directory; made on the first call ever.
+
+        :raises CacheDirectoryError: it can't be read or made.
+        """
+        path = self.path / "signature-secret"
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists():
+                _write_safely(path, token_bytes(32))
+            secret = path.read_bytes()
+        except OSError as error:
+            raise CacheDirectoryError(f"{path}: {error.strerror}") from None
+        if len(secret) < 32:
+            raise CacheDirectoryError(f"{path}: too short to be a secret; delete it")
+        return secret
+
+    def release(self) -> None:
+        """Give the directory up."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    # Finished artifacts
+
+    def scan(self) -> Iterator[StoredArtifact]:
+        """
+        Find the finished artifacts, and clear away what can't be one.
+
+        A file without a matching sidecar, or of another length than it says, was not
+        published by us: it goes.
+        """
+        for data in sorted(self._objects.glob("??/*")):
+            if data.suffix:
+                if data.suffix != ".json" or not data.with_suffix("").exists():
+                    data.unlink(missing_ok=True)
+                continue
+            stored = self._stored(data)
+            if stored is None:
+                self.remove(data.name)
+            else:
+                yield stored
+
+    def _stored(self, data: Path) -> StoredArtifact | None:
+        try:
+            meta, _ = ArtifactMeta.from_json(data.with_suffix(".json").read_bytes())
+            status = data.stat()
+        except (OSError, ValueError):
+            return None
+        good = meta.key == data.name and meta.length == status.st_size and meta.sha256
+        return StoredArtifact(meta, status.st_mtime) if good else None
+
+    def open_object(self, key: str) -> int:
+        """
+        Open a finished artifact for reading, and note that it was served now.
+
+        :raises OSError: it is gone, or the disk fails.
+        """
+        fd = os.open(self.object_path(key), os.O_RDONLY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            os.utime(fd)
+        return fd
+
+    def remove(self, key: str) -> None:
+        """Delete a finished artifact; whoever has it open reads on."""
+        path = self.object_path(key)
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+
+    def object_path(self, key: str) -> Path:
+        """Where the finished artifact lies."""
+        assert KEY.match(key), "keys are hex digests, never what a device or a server said"
+        return self._objects / key[:2] / key
+
+    # Artifacts in flight
+
+    def partial_path(self, key: str) -> Path:
+        """Where the artifact in flight lies."""
+        assert KEY.match(key), "keys are hex digests, never what a device or a server said"
+        return self._partial / f"{key}.part"
+
+    def open_partial(self, key: str) -> PartialArtifact | None:
+        """
+        Take up an earlier process's partial file; one that can't be trusted is deleted.
+
+        :raises OSError: the disk fails.
+        """
+        path = self.partial_path(key)
+        try:
+            meta, more = ArtifactMeta.from_json(path.with_suffix(".json").read_bytes())
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self.remove_partial(key)
+            return None
+        except ValueError:
+            self.remove_partial(key)
+            return None
+        offset = os.fstat(fd).st_size
+        if more.get("boot_id") != self._boot_id:
+            durable = more.get("durable")
+            offset = min(offset, durable if isinstance(durable, int) else 0)
+        if meta.key != key or not 0 < offset <= meta.length:
+            os.close(fd)
+            self.remove_partial(key)
+            return None
+        os.ftruncate(fd, offset)
+        return PartialArtifact(meta, fd, offset)
+
+    def create_partial(self, key: str) -> int:
+        """
+        Begin an artifact with an empty file of its own; an older one is forgotten.
+
+        :raises OSError: no room, no inodes, read-only, broken.
+        """
+        self.remove_partial(key)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return os.open(self.partial_path(key), flags, 0o600)
+
+    def save_partial(self, meta: ArtifactMeta, durable: int) -> None:
+        """
+        Write the sidecar of an artifact in flight.
+
+        :param durable: so many bytes of it are synced to the disk.
+        """
+        path = self.partial_path(meta.key).with_suffix(".json")
+        _write_safely(path, meta.to_json(durable=durable, boot_id=self._boot_id))
+
+    def remove_partial(self, key: str) -> None:
+        """Delete an artifact in flight."""
+        path = self.partial_path(key)
+        path.unlink(missing_ok=True)
+        path.with_suffix(".json").unlink(missing_ok=True)
+
+    def publish(self, fd: int, meta: ArtifactMeta) -> None:
+        """
+        Give a whole and checked artifact its final name.
+
+        In this order, so that a power cut at any point leaves either no final name or the
+        whole artifact behind it: its bytes, its sidecar, the name, the directory.
+        """
+        final = self.object_path(meta.key)
+        if not final.parent.exists():
+            final.parent.mkdir(mode=0o700, exist_ok=True)
+            _sync_directory(self._objects)
+        os.fsync(fd)
+        _write_safely(final.with_suffix(".json"), meta.to_json())
+        os.rename(self.partial_path(meta.key), final)
+        _sync_directory(final.parent)
+        self.partial_path(meta.key).with_suffix(".json").unlink(missing_ok=True)
+        _sync_directory(self._partial)
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"unknown-{os.getpid()}"
+
+
+def _write_safely(path: Path, content: bytes) -> None:
+    """Replace a small file so that either the old or the new content survives a power cut."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,40 @@
+"""Which artifact goes next when room is needed: the one served longest ago (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+
+@attrs.frozen
+class Candidate:
+    """
+    An artifact that could go.
+
+    :param length: bytes it frees.
+    :param served_at: Unix time at which it was last served.
+    :param in_use: it is being served, pinned or waited for.
+    """
+
+    key: str
+    length: int
+    served_at: float
+    in_use: bool
+
+
+def choose(candidates: Iterable[Candidate], needed: int) -> list[str] | None:
+    """
+    Choose what must go to free *needed* bytes.
+
+    :returns: keys, the one served longest ago first; ``None`` when even all of them together
+        would not do, and so none should go.
+    """
+    chosen: list[str] = []
+    free = [candidate for candidate in candidates if not candidate.in_use]
+    for candidate in sorted(free, key=lambda one: (one.served_at, one.key)):
+        if needed <= 0:
+            break
+        chosen.append(candidate.key)
+        needed -= candidate.length
+    return chosen if needed <= 0 else None

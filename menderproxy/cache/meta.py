@@ -1,0 +1,80 @@
+"""What is known of one artifact: the sidecar beside its bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Self
+
+import attrs
+
+FORMAT = 1
+
+
+@attrs.frozen
+class ArtifactMeta:
+    """
+    One version of one artifact.
+
+    :param key: the cache's name for it (hex digest over the store's host and path).
+    :param source: the store URL without its query, which would be a credential.
+    :param name: the artifact's name, for people.
+    :param length: bytes.
+    :param etag: the store's entity tag, as it came.
+    :param last_modified: the store's Last-Modified, as it came.
+    :param content_type: the store's Content-Type, as it came.
+    :param changed_at: Unix time at which this version was first seen *in place of another*;
+        0 when it is the only one we know. Links issued before that may belong to the other.
+    :param sha256: hex digest of the whole, once it is whole.
+    :param stored_at: Unix time at which it became whole.
+    """
+
+    key: str
+    source: str
+    name: str
+    length: int
+    etag: str | None = None
+    last_modified: str | None = None
+    content_type: str | None = None
+    changed_at: float = 0.0
+    sha256: str = ""
+    stored_at: float = 0.0
+
+    def to_json(self, **more: object) -> bytes:
+        """
+        The sidecar's content.
+
+        :param more: further entries, which :meth:`from_json` gives back.
+        """
+        return json.dumps({"format": FORMAT, **attrs.asdict(self), **more}, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> tuple[Self, dict[str, object]]:
+        """
+        Read a sidecar: the values, and what else was in it.
+
+        :raises ValueError: it is no sidecar of ours, or a damaged one.
+        """
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+            raise ValueError("not a sidecar of this format")
+        names = [field.name for field in attrs.fields(cls)]
+        values = {name: document.pop(name) for name in names if name in document}
+        try:
+            meta = cls(**values)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        meta._check_types()
+        return meta, document
+
+    def _check_types(self) -> None:
+        texts = (self.key, self.source, self.name, self.sha256)
+        optional = (self.etag, self.last_modified, self.content_type)
+        numbers = (self.length, self.changed_at, self.stored_at)
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(text is None or isinstance(text, str) for text in optional)
+            and all(type(number) in (int, float) for number in numbers)
+            and isinstance(self.length, int)
+            and self.length >= 0
+        ):
+            raise ValueError("a value of the wrong type")

@@ -1,0 +1,1 @@
+"""The configuration: the official file and environment in, one frozen value out."""

@@ -1,0 +1,1 @@
+"""The device side of the network: addresses, sockets and the server's TLS."""

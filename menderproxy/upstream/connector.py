@@ -1,0 +1,177 @@
+"""From an origin to a connection: address rules, TLS, and the proxy in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+import attrs
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from menderproxy.upstream.proxies import ConnectTunnel, ProxyRules
+from menderproxy.upstream.tls import TrustRoots, VerifiedHost
+
+
+@attrs.frozen
+class Origin:
+    """Scheme, host and port: what a connection is made to, and what it is pooled by."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{bracketed(self.host)}:{self.port}"
+
+
+class AddressRule(Protocol):
+    """Says whether we may connect to an address that an origin's name resolved to."""
+
+    def __call__(self, address: str, origin: Origin) -> bool:
+        """
+        Decide on one address.
+
+        :param address: IPv4 or IPv6 literal.
+        """
+
+
+def any_address(address: str, origin: Origin) -> bool:
+    """The rule for the Mender Server: whoever configures it decides where it is."""
+    return True
+
+
+class Connector:
+    """
+    Makes the endpoint for each origin.
+
+    The name is looked up once and each address checked before it is connected to, so that a
+    name can't point somewhere else between check and use. Behind a proxy that look-up is the
+    proxy's.
+
+    :param trust: the authorities trusted for https.
+    :param verify: ``False`` accepts any certificate (``InsecureSkipVerify``).
+    :param timeout: seconds for each connection attempt.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        trust: TrustRoots,
+        verify: bool = True,
+        allows: AddressRule = any_address,
+        proxies: ProxyRules | None = None,
+        timeout: float = 10.0,
+    ):
+        self._reactor = reactor
+        self._trust = trust
+        self._verify = verify
+        self._allows = allows
+        self._proxies = ProxyRules() if proxies is None else proxies
+        self._timeout = timeout
+        self._tls: dict[str, VerifiedHost] = {}
+
+    def endpoint(self, origin: Origin) -> IStreamClientEndpoint:
+        """The endpoint for one origin."""
+        proxy = self._proxies.proxy_for(origin.scheme, origin.host, origin.port)
+        if proxy is not None:
+            endpoint: IStreamClientEndpoint = HostnameEndpoint(
+                self._reactor, proxy.host, proxy.port, self._timeout
+            )
+            if origin.scheme == "https":
+                endpoint = ConnectTunnel(endpoint, proxy, origin.host, origin.port)
+        else:
+            reactor = _CheckingReactor(self._reactor, lambda host: self._allows(host, origin))
+            endpoint = HostnameEndpoint(reactor, origin.host, origin.port, self._timeout)
+        if origin.scheme == "https":
+            endpoint = wrapClientTLS(self._creator(origin.host), endpoint)
+        return endpoint
+
+    def through_proxy(
+        self, origin: Origin, target: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> tuple[bytes, Sequence[tuple[bytes, bytes]]]:
+        """
+        Target and headers as the other end of the connection wants them.
+
+        A proxy for plain http gets the absolute URL, and its credentials with each request.
+        """
+        proxy = self._proxies.proxy_for(origin.scheme, origin.host, origin.port)
+        if proxy is None or origin.scheme == "https":
+            return target, headers
+        if proxy.authorization is not None:
+            headers = [*headers, (b"Proxy-Authorization", proxy.authorization)]
+        return str(origin).encode("ascii") + target, headers
+
+    def _creator(self, host: str) -> VerifiedHost:
+        # A context with the system's authorities takes some 8 ms to make: once for each host.
+        if host not in self._tls:
+            if len(self._tls) >= 256:
+                self._tls.clear()
+            self._tls[host] = VerifiedHost(host, self._trust, verify=self._verify)
+        return self._tls[host]
+
+
+def bracketed(host: str) -> str:
+    """The host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+@implementer(IReactorPluggableNameResolver)
+class _CheckingReactor:
+    """A reactor whose name look-ups leave out the addresses that a rule refuses."""
+
+    def __init__(self, reactor: Any, allows: Callable[[str], bool]):
+        self._reactor = reactor
+        self.nameResolver: IHostnameResolver = _CheckingResolver(reactor.nameResolver, allows)
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        """Not for us: the resolver is the reactor's."""
+        raise TypeError("install the resolver in the reactor itself")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+@implementer(IHostnameResolver)
+class _CheckingResolver:
+    def __init__(self, resolver: IHostnameResolver, allows: Callable[[str], bool]):
+        self._resolver = resolver
+        self._allows = allows
+
+    def resolveHostName(
+        self, resolutionReceiver: IResolutionReceiver, *args: Any, **kwargs: Any
+    ) -> IHostResolution:
+        receiver = _CheckingReceiver(resolutionReceiver, self._allows)
+        return self._resolver.resolveHostName(receiver, *args, **kwargs)
+
+
+@implementer(IResolutionReceiver)
+class _CheckingReceiver:
+    log = Logger()
+
+    def __init__(self, receiver: IResolutionReceiver, allows: Callable[[str], bool]):
+        self._receiver = receiver
+        self._allows = allows
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self._receiver.resolutionBegan(resolutionInProgress)
+
+    def addressResolved(self, address: IAddress) -> None:
+        host = cast(Any, address).host
+        if self._allows(host):
+            self._receiver.addressResolved(address)
+        else:
+            self.log.warn("not connecting to {host}: the address is not allowed", host=host)
+
+    def resolutionComplete(self) -> None:
+        self._receiver.resolutionComplete()

@@ -1,0 +1,1 @@
+"""What a device can ask for: one product feature, one module."""

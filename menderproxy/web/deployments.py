@@ -1,0 +1,80 @@
+"""Deployment instructions: the device's download link becomes one of ours."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from menderproxy.upstream.agent import Answer
+from menderproxy.web.channel import GatewayRequest
+from menderproxy.web.forward import DeviceProxy, MenderServer
+from menderproxy.web.prefix import Prefix
+from menderproxy.web.relink import Relinker
+
+MAX_INSTRUCTIONS = 1024 * 1024
+
+Rewrite = Callable[[bytes, Callable[[str, str], str | None]], bytes | None]
+
+
+class DeploymentsProxy(DeviceProxy):
+    """
+    Forwards a request whose answer may hold a download link, and rewrites that link.
+
+    Whatever is not understood (another status, no JSON, too long, an unknown encoding) is
+    passed on as it came.
+
+    :param relinker: makes our links.
+    :param rewrite: finds the link in the answer's JSON.
+    """
+
+    def __init__(
+        self, reactor: Any, mender: MenderServer, stall: float, relinker: Relinker, rewrite: Rewrite
+    ):
+        super().__init__(reactor, mender, stall)
+        self._relinker = relinker
+        self._rewrite = rewrite
+
+    async def proxy(self, request: GatewayRequest) -> None:
+        """Forward one poll, and answer it with our link."""
+        await self.respond(request, await self.ask(request, plain=True))
+
+    async def respond(self, request: GatewayRequest, answer: Answer) -> None:
+        """Rewrite the answer if it holds a link."""
+        if answer.code != 200 or request.method == b"HEAD":
+            await super().respond(request, answer)
+            return
+        prefix = Prefix(answer, MAX_INSTRUCTIONS)
+        await prefix.gather()
+        rewritten = self._rewritten(prefix, answer) if prefix.complete else None
+        self.set_head(request, answer)
+        if rewritten is None:
+            length = len(prefix.data) if prefix.complete else answer.length
+            await self.relay(request, prefix, length)
+            return
+        for header in (b"content-encoding", b"etag", b"content-md5", b"digest"):
+            # They speak of the bytes that came.
+            request.responseHeaders.removeHeader(header)
+        request.setHeader(b"content-length", b"%d" % len(rewritten))
+        request.write(rewritten)
+        request.finish()
+
+    def _rewritten(self, prefix: Prefix, answer: Answer) -> bytes | None:
+        encoding = (answer.header(b"content-encoding") or b"identity").strip().lower()
+        if encoding in (b"identity", b""):
+            return self._rewrite(prefix.data, self._relinker.relink)
+        if encoding in (b"gzip", b"x-gzip"):
+            # We asked for none, but a front end may compress all the same.
+            plain = _decompress(prefix.data)
+            return None if plain is None else self._rewrite(plain, self._relinker.relink)
+        return None
+
+
+def _decompress(data: bytes) -> bytes | None:
+    """Unpack gzip; ``None`` when it is broken, or suspiciously large."""
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        plain = unpacker.decompress(data, MAX_INSTRUCTIONS)
+    except zlib.error:
+        return None
+    return plain if unpacker.eof and not unpacker.unused_data else None

@@ -1,0 +1,102 @@
+"""The beginning of a body, gathered for a look at it; the rest still flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+
+from menderproxy.wire.body import Body, BodySink
+
+
+class Prefix:
+    """
+    Gathers a body up to a limit, and can then stand in for it.
+
+    :param limit: bytes; a longer body is paused there, and goes on when it is delivered.
+    :ivar complete: whether the whole body is here.
+    """
+
+    def __init__(self, body: Body, limit: int):
+        self._body = body
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._sink: BodySink | None = None
+        self._end: Callable[[BodySink], None] | None = None
+        self._gathered: Deferred[None] = Deferred(lambda _: body.abort())
+        self.complete = False
+
+    async def gather(self) -> None:
+        """
+        Wait until the limit is reached, or the body's end.
+
+        :raises Exception: the body broke off within the limit.
+        """
+        self._body.deliver(self)
+        await self._gathered
+
+    @property
+    def data(self) -> bytes:
+        """What came so far."""
+        return b"".join(self._pieces)
+
+    # As a sink of the body
+
+    def body_data(self, data: bytes) -> None:
+        """Take bytes, or pass them on."""
+        if self._sink is not None:
+            self._sink.body_data(data)
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > self._limit:
+            self._body.pause()
+            self._have_gathered()
+
+    def body_ended(self, *, certain: bool) -> None:
+        """The whole body came."""
+        self.complete = True
+        self._ends(lambda sink: sink.body_ended(certain=certain))
+        self._have_gathered()
+
+    def body_broken(self, reason: Exception) -> None:
+        """The body broke off."""
+        self._ends(lambda sink: sink.body_broken(reason))
+        if not self._gathered.called:
+            self._gathered.errback(reason)
+
+    # As a body
+
+    def deliver(self, sink: BodySink) -> None:
+        """Give what was gathered, and then the rest as it comes."""
+        self._sink = sink
+        pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            sink.body_data(piece)
+        if self._end is not None:
+            self._end(sink)
+        else:
+            self._body.resume()
+
+    def pause(self) -> None:
+        """Stop the flow for a while."""
+        self._body.pause()
+
+    def resume(self) -> None:
+        """Let it flow again."""
+        self._body.resume()
+
+    def abort(self) -> None:
+        """Drop the body."""
+        self._body.abort()
+
+    def _ends(self, end: Callable[[BodySink], None]) -> None:
+        if self._sink is not None:
+            end(self._sink)
+        else:
+            self._end = end
+
+    def _have_gathered(self) -> None:
+        if not self._gathered.called:
+            self._gathered.callback(None)

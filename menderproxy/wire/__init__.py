@@ -1,0 +1,1 @@
+"""What goes over the wire, as pure functions and values: no sockets, no clock, no files."""

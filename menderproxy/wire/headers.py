@@ -1,0 +1,91 @@
+"""Which headers go on to the next hop, as lists that keep order and duplicates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+Headers = list[tuple[bytes, bytes]]
+"""Names and values as they came."""
+
+# Each message has its own framing, and "Expect" and "Upgrade" are for this connection only.
+_HOP_BY_HOP = re.compile(
+    rb"connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|http2-settings"
+    rb"|content-length|expect"
+)
+# What a device could claim about itself to a server that believes its proxies.
+_CLAIMED = re.compile(rb"x-forwarded.*|forwarded|x-real-ip|x-client-cert.*|x-ssl-.*")
+# A "Connection" header may name headers to be dropped, but not those that security rests on.
+_END_TO_END = frozenset((b"authorization", b"x-men-signature", b"content-type", b"host", b"cookie"))
+# Some programs take \x0b, \x0c, \x1c to \x1e and \x85 for ends of lines.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
+
+
+def forwarded_request_headers(
+    headers: Iterable[tuple[bytes, bytes]], *, host: bytes, client: str, secure: bool
+) -> Headers:
+    """
+    Choose the headers of a device's request that the Mender Server gets, and add our own.
+
+    ``X-Forwarded-Host`` is not among them: the server would put it into download links, and
+    stores that see it refuse their own signatures.
+
+    :param host: the one ``Host`` to send.
+    :param client: the device's IP address.
+    :param secure: whether the device came by TLS.
+    """
+    kept = [
+        (name, value) for name, value in _end_to_end(headers) if not _CLAIMED.fullmatch(_key(name))
+    ]
+    return [
+        (b"Host", host),
+        *((name, value) for name, value in kept if _key(name) != b"host"),
+        (b"X-Forwarded-For", client.removeprefix("::ffff:").encode("ascii")),
+        (b"X-Forwarded-Proto", b"https" if secure else b"http"),
+    ]
+
+
+def returned_response_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Choose the headers of an answer that the device gets; the body's length is ours to add."""
+    return _end_to_end(headers)
+
+
+def store_request_headers(host: bytes, range: bytes | None) -> Headers:
+    """
+    Make the headers of a request to a store, which never sees any header of a device.
+
+    :param host: the URL's own authority, covered by its signature.
+    :param range: value of the ``Range`` header, ``None`` for the whole object.
+    """
+    headers = [
+        (b"Host", host),
+        (b"User-Agent", b"menderproxy"),
+        (b"Accept-Encoding", b"identity"),
+    ]
+    return headers if range is None else [*headers, (b"Range", range)]
+
+
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    received = list(headers)
+    dropped = _connection_options(received) - _END_TO_END
+    return [
+        (name, value)
+        for name, value in received
+        if not _HOP_BY_HOP.fullmatch(_key(name))
+        and name.lower() not in dropped
+        and not _CONTROL.search(name + value)
+    ]
+
+
+def _connection_options(headers: Headers) -> frozenset[bytes]:
+    return frozenset(
+        option.strip().lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for option in value.split(b",")
+    )
+
+
+def _key(name: bytes) -> bytes:
+    """The name as CGI-like servers see it, to which ``X_Real_IP`` is ``X-Real-IP``."""
+    return name.lower().replace(b"_", b"-")

@@ -1,0 +1,89 @@
+"""What a device asks for, told from the raw request target."""
+
+from __future__ import annotations
+
+import enum
+import re
+from urllib.parse import unquote_to_bytes
+
+from menderproxy.wire.links import PREFIX
+
+_DEVICE_API = b"/api/devices/"
+_UNSAFE = re.compile(rb"[^!-~]")
+_SEPARATOR = re.compile(rb"[/\\]")
+_DOTS = re.compile(rb"\.\.?(?:;.*)?", re.DOTALL)
+_DECODINGS = 3
+
+
+class BadTarget(ValueError):
+    """A request target that must be answered with 400 and never forwarded."""
+
+
+class Route(enum.Enum):
+    """A kind of request; the value is its label in the metrics."""
+
+    ALIVE = "alive"
+    READY = "ready"
+    ARTIFACT = "artifact"
+    NEXT_DEPLOYMENT = "deployments_next"
+    ARTIFACT_LINK = "artifact_link"
+    CONFIGURATION_DOWNLOAD = "configuration_download"
+    AUTHENTICATION = "auth_requests"
+    INVENTORY = "inventory"
+    CONNECT = "deviceconnect"
+    DEPLOYMENT_STATUS = "deployments_status"
+    DEPLOYMENT_LOG = "deployments_log"
+    DEVICE_API = "device_api"
+    UNKNOWN = "unknown"
+
+
+_ROUTES = tuple(
+    (re.compile(pattern), route)
+    for pattern, route in (
+        (rb"/api/internal/v1/gateway/alive", Route.ALIVE),
+        (rb"/api/internal/v1/gateway/ready", Route.READY),
+        (re.escape(PREFIX) + rb".*", Route.ARTIFACT),
+        (rb"/api/devices/v[12]/deployments/device/deployments/next", Route.NEXT_DEPLOYMENT),
+        (rb"/api/devices/v1/deployments/artifacts/[^/]+/download", Route.ARTIFACT_LINK),
+        (
+            rb"/api/devices/v1/deployments/download/configuration/.+",
+            Route.CONFIGURATION_DOWNLOAD,
+        ),
+        (rb"/api/devices/v1/authentication/auth_requests", Route.AUTHENTICATION),
+        (rb"/api/devices/v1/inventory/device/attributes", Route.INVENTORY),
+        (rb"/api/devices/v1/deviceconnect/connect", Route.CONNECT),
+        (
+            rb"/api/devices/v1/deployments/device/deployments/[^/]+/status",
+            Route.DEPLOYMENT_STATUS,
+        ),
+        (rb"/api/devices/v1/deployments/device/deployments/[^/]+/log", Route.DEPLOYMENT_LOG),
+        (re.escape(_DEVICE_API) + rb".*", Route.DEVICE_API),
+    )
+)
+
+
+def match(target: bytes) -> Route:
+    """
+    Tell what a request asks for; its method is not looked at.
+
+    :param target: path and query as they stand in the request line.
+    :raises BadTarget: for a target that is no plain path, or could turn, once the server's edge
+        has tidied it up, into a path outside the device API.
+    """
+    if not target.startswith(b"/"):
+        raise BadTarget("the request target does not start with '/'")
+    if _UNSAFE.search(target):
+        raise BadTarget("a control or non-ASCII byte in the request target")
+    path = target.partition(b"?")[0]
+    if path.startswith(_DEVICE_API) and _climbs(path):
+        raise BadTarget("a '.' or '..' segment in the request path")
+    return next((route for pattern, route in _ROUTES if pattern.fullmatch(path)), Route.UNKNOWN)
+
+
+def _climbs(path: bytes) -> bool:
+    """Whether *path* has a dot segment, seen through several layers of percent-encoding."""
+    for _ in range(_DECODINGS + 1):
+        if any(_DOTS.fullmatch(segment) for segment in _SEPARATOR.split(path)):
+            return True
+        path = unquote_to_bytes(path)
+    return False

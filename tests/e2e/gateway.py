@@ -1,0 +1,110 @@
+"""The gateway: our command as an administrator runs it, between WAN and LAN."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import menderproxy
+from menderproxy.demo.certificates import ThrowAwayAuthority
+
+from .network import GATEWAY_NAME, SERVER_NAME, STORE_NAME, Network, hosts
+from .processes import CommandFailed, Program, run, running, until
+from .requirements import program
+
+_READY = f"https://{GATEWAY_NAME}/api/internal/v1/gateway/ready"
+
+
+@asynccontextmanager
+async def gateway(
+    network: Network,
+    wan_authority: ThrowAwayAuthority,
+    lan_authority: ThrowAwayAuthority,
+    directory: Path,
+    *,
+    cache: bool,
+) -> AsyncIterator[Program]:
+    """
+    Run the gateway, from the moment it is ready to serve devices.
+
+    :param wan_authority: issued the server's and the store's certificates.
+    :param lan_authority: issues the gateway's; the only one that devices trust.
+    :param directory: for its files; it is created.
+    :param cache: whether it keeps artifacts.
+    """
+    directory.mkdir()
+    lan_authority.issue(GATEWAY_NAME).write(directory)
+    (directory / "upstream.pem").write_bytes(wan_authority.certificate_pem)
+    (directory / "lan.pem").write_bytes(lan_authority.certificate_pem)
+    configuration = _configuration(directory, network.gateway_address, cache)
+    (directory / "mender-gateway.conf").write_text(json.dumps(configuration))
+    (directory / "hosts").write_text(_hosts(network))
+    # A checkout that is not installed has its plugin found only when it is on the path.
+    environment = {"PYTHONPATH": str(Path(menderproxy.__file__).parents[1])}
+    command = _inside(network, directory, _twistd(directory))
+    log = directory / "log"
+    async with running(network.reactor, "the gateway", command, log, environment) as started:
+
+        async def ready() -> bool:
+            started.check_running()
+            probe = ["curl", "--fail", "--silent", "--cacert", str(directory / "lan.pem"), _READY]
+            try:
+                await run(network.reactor, *_inside(network, directory, probe))
+            except CommandFailed:
+                return False
+            return True
+
+        await until(network.reactor, ready, "the gateway is ready")
+        yield started
+
+
+def _inside(network: Network, directory: Path, command: list[str]) -> list[str]:
+    return network.gateway.command(command, {"/etc/hosts": directory / "hosts"})
+
+
+def _twistd(directory: Path) -> list[str]:
+    twistd = [program("twistd"), "--nodaemon", "--pidfile=", f"--rundir={directory}"]
+    configuration = str(directory / "mender-gateway.conf")
+    return [*twistd, "mender-gateway", "--config", configuration, "--log-level", "debug"]
+
+
+def _hosts(network: Network) -> str:
+    return hosts(
+        {
+            SERVER_NAME: network.server_address,
+            STORE_NAME: network.store_address,
+            GATEWAY_NAME: network.gateway_address,
+        }
+    )
+
+
+def _configuration(directory: Path, address: str, cache: bool) -> dict[str, object]:
+    return {
+        "Features": {
+            "ArtifactsProxy": {
+                "Enabled": True,
+                "GatewayURL": f"https://{GATEWAY_NAME}",
+                "DomainWhitelist": [STORE_NAME],
+                "ArtifactsCache": {
+                    "Enabled": cache,
+                    "Path": str(directory / "cache"),
+                    "SignatureSecret": b64encode(os.urandom(32)).decode(),
+                    "LinkExpireDuration": "30m",
+                },
+            }
+        },
+        "HTTPS": {
+            "Enabled": True,
+            "Listen": f"{address}:443",
+            "ServerCertificate": str(directory / "certificate.pem"),
+            "ServerKey": str(directory / "key.pem"),
+        },
+        "UpstreamServer": {
+            "URL": f"https://{SERVER_NAME}",
+            "CACertificate": str(directory / "upstream.pem"),
+        },
+    }

@@ -1,0 +1,103 @@
+"""An installation: server, store and gateway, up and running, waiting for devices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import attrs
+
+from menderproxy.demo.certificates import ThrowAwayAuthority
+from menderproxy.demo.mender_server import DemoDevice, DemoMenderServer, Release
+
+from .artifact import DEVICE_TYPE, Artifact, make_artifact
+from .device import Device, device
+from .gateway import gateway
+from .mender_server import mender_server
+from .network import Network, network
+from .processes import Program, Reactor, until
+from .store import Store, store
+
+_ENDS = (["success"], ["failure"], ["already-installed"])
+
+
+@attrs.frozen
+class Installation:
+    """
+    Everything but the devices; made by :func:`installation`.
+
+    :param server: the upstream Mender Server.
+    """
+
+    network: Network
+    store: Store
+    server: DemoMenderServer
+    gateway: Program
+    _lan_authority: ThrowAwayAuthority
+    _directory: Path
+
+    def device(self, number: int) -> AbstractAsyncContextManager[Device]:
+        """Run a new device."""
+        directory = self._directory / f"device-{number}"
+        return device(self.network, number, self._lan_authority, directory)
+
+    async def release(self, name: str, length: int) -> Artifact:
+        """Make an artifact with *length* bytes of payload, and upload it."""
+        artifact = await make_artifact(self.network.reactor, name, length, self._directory / name)
+        await self.store.upload(artifact)
+        return artifact
+
+    def deploy(self, artifact: Artifact) -> None:
+        """Order every device to be updated."""
+        self.server.deploy(Release(artifact.id, artifact.name, (DEVICE_TYPE,)))
+
+    async def connected(self, device: Device) -> DemoDevice:
+        """Wait until the server has got a device's inventory; return what it knows of it."""
+
+        def inventory_is_known() -> bool:
+            device.client.check_running()
+            known = self.server.devices.get(device.identity)
+            return known is not None and bool(known.inventory)
+
+        await until(self.network.reactor, inventory_is_known, f"inventory of {device.client.name}")
+        return self.server.devices[device.identity]
+
+    async def updated(self, device: Device) -> DemoDevice:
+        """Wait until a device has reported how its update ended, well or badly."""
+        known = self.server.devices[device.identity]
+
+        def end_is_known() -> bool:
+            device.client.check_running()
+            return known.statuses[-1:] in _ENDS
+
+        await until(self.network.reactor, end_is_known, f"update of {device.client.name}")
+        return known
+
+
+@asynccontextmanager
+async def installation(
+    reactor: Reactor,
+    directory: Path,
+    *,
+    cache: bool = True,
+    versions: frozenset[int] = frozenset({1, 2}),
+    rate: int = 0,
+) -> AsyncIterator[Installation]:
+    """
+    Run an installation.
+
+    :param directory: for all files; it is created, and kept: the logs are in there.
+    :param cache: whether the gateway keeps artifacts.
+    :param versions: of the deployments API that the server knows.
+    :param rate: bytes a second that the store gives to a connection; 0 is no limit.
+    """
+    directory.mkdir(parents=True)
+    wan, lan = ThrowAwayAuthority.create("WAN"), ThrowAwayAuthority.create("LAN")
+    async with (
+        network(reactor) as built,
+        store(built, wan, directory / "store", rate) as artifacts,
+        mender_server(built, artifacts, wan, versions) as server,
+        gateway(built, wan, lan, directory / "gateway", cache=cache) as between,
+    ):
+        yield Installation(built, artifacts, server, between, lan, directory)

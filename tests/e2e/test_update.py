@@ -1,0 +1,97 @@
+"""Tests: real devices are updated through the gateway from a real store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from .artifact import Artifact
+from .device import TENANT_TOKEN, Device
+from .installation import Installation
+from .network import GATEWAY_NAME, mac_address
+from .testcase import EndToEndTestCase
+
+MIB = 1 << 20
+NEXT = "/deployments/device/deployments/next"
+
+
+class UpdateTests(EndToEndTestCase):
+    """Devices end up with the artifact's very bytes, and the store is asked for them once."""
+
+    async def update(
+        self, site: Installation, artifact: Artifact, devices: Sequence[Device]
+    ) -> None:
+        """Deploy an artifact; every device installs it and reports success."""
+        site.deploy(artifact)
+        for device in devices:
+            known = await site.updated(device)
+            self.assertEqual(known.statuses[-1], "success", known.log)
+            self.assertTrue(device.has_installed(artifact), f"{device.client.name}: wrong bytes")
+
+    def assert_downloaded_once(self, site: Installation, artifact: Artifact) -> None:
+        """The store has answered one request, and with the whole artifact."""
+        answers = [(seen.method, seen.status, seen.sent) for seen in site.store.accesses()]
+        self.assertEqual(answers, [("GET", 200, artifact.length)])
+
+    async def test_one_device(self) -> None:
+        """A device that sent its inventory is updated with a single download from the store."""
+        site = await self.install()
+        [device] = await self.connect(site)
+        inventory = site.server.devices[device.identity].inventory
+        self.assertEqual(inventory["mac_eth0"], mac_address(device.number))
+        artifact = await site.release("release-1", 8 * MIB)
+        await self.update(site, artifact, [device])
+        self.assert_downloaded_once(site, artifact)
+
+    async def test_five_devices_at_once(self) -> None:
+        """Five devices that ask while the download goes on share it."""
+        # 24 MiB at 4 MiB/s take six seconds; every device asks for updates every two.
+        site = await self.install(rate=4 * MIB)
+        devices = await self.connect(site, 5)
+        artifact = await site.release("release-1", 24 * MIB)
+        await self.update(site, artifact, devices)
+        self.assert_downloaded_once(site, artifact)
+
+    async def test_without_cache(self) -> None:
+        """A gateway that keeps no artifacts still passes them on."""
+        site = await self.install(cache=False)
+        devices = await self.connect(site)
+        artifact = await site.release("release-1", 8 * MIB)
+        await self.update(site, artifact, devices)
+        self.assert_downloaded_once(site, artifact)
+
+    async def test_server_without_v2(self) -> None:
+        """A server's 404 reaches the device, which falls back to the older API."""
+        site = await self.install(versions=frozenset({1}))
+        devices = await self.connect(site)
+        artifact = await site.release("release-1", 8 * MIB)
+        await self.update(site, artifact, devices)
+        asked = [seen.path for seen in site.server.requests if seen.path.endswith(NEXT)]
+        v2, v1 = f"/api/devices/v2{NEXT}", f"/api/devices/v1{NEXT}"
+        # The last poll may be half done.
+        polls = zip(asked[::2], asked[1::2], strict=False)
+        self.assertEqual(set(polls), {(v2, v1)})
+        self.assert_downloaded_once(site, artifact)
+
+
+class SecrecyTests(EndToEndTestCase):
+    """What the gateway must know, its log must not."""
+
+    async def test_log(self) -> None:
+        """Tokens, presigned links and local links are nowhere in the log of an update."""
+        site = await self.install()
+        [device] = await self.connect(site)
+        site.deploy(await site.release("release-1", MIB))
+        known = await site.updated(device)
+        [download] = site.store.accesses()
+        # The device's log is not ours: it tells the link that the gateway made.
+        link = re.search(
+            rf"https://{GATEWAY_NAME}/artifacts/(?P<payload>[\w-]+)/\S+?signature=(?P<mac>[\w-]+)",
+            device.client.output(),
+        )
+        presigned = re.search(r"X-Amz-Signature=(\w+)", download.query)
+        assert link is not None and presigned is not None and known.token is not None
+        secrets = [TENANT_TOKEN, known.token, presigned[1], link["payload"], link["mac"]]
+        log = site.gateway.output()
+        self.assertIn("release-1", log)
+        self.assertEqual([secret for secret in secrets if secret in log], [])
