@@ -316,7 +316,7 @@ def _remarks(config: GatewayConfig) -> Iterator[tuple[str, str]]:
     """Find what works but is hardly meant or not safe, as paths and remarks."""
     if config.upstream_server.insecure_skip_verify:
         yield "UpstreamServer.InsecureSkipVerify", "anybody can pose as the Mender Server"
-    version = config.https.minimum_tls_version
+    version = config.https.minimum_tls_version if config.https.enabled else ""
     if version in ("1.0", "1.1"):
         yield "HTTPS.MinimumTLSVersion", f"TLS {version} is insecure"
     if version == "1.3":
@@ -332,7 +332,9 @@ def _feature_remarks(config: GatewayConfig) -> Iterator[tuple[str, str]]:
         yield path, "devices get in with certificates that have expired"
     if mtls.enabled and not config.https.enabled:
         yield "Features.mTLS.Enabled", "no device gets in while HTTPS is not enabled"
-    if mtls.enabled and not (mtls.mender_username and mtls.mender_password):
-        yield _unset("Features.mTLS.MenderUsername", "no device can be preauthorized without")
+    if mtls.enabled and not mtls.mender_username:
+        yield _unset("Features.mTLS.MenderUsername", "devices cannot be preauthorized without")
+    if mtls.enabled and not mtls.mender_password:
+        yield _unset("Features.mTLS.MenderPassword", "devices cannot be preauthorized without")
     if (system.system_id or system.default_inventory) and not system.enabled:
         yield "Features.DeviceSystem", "has no effect while Enabled is not true"

@@ -76,11 +76,12 @@ class Network:
         self._gateway = gateway
 
     async def stop(self) -> None:
-        """Stop what was started, and leave no file behind."""
+        """Stop what was started, and leave no file behind. May be called again."""
         for device in self._devices:
             await device.close()
-        if self._gateway is not None:
-            await maybeDeferred(self._gateway.stopService)
+        gateway, self._gateway = self._gateway, None
+        if gateway is not None:
+            await maybeDeferred(gateway.stopService)
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         for site in self._sites:

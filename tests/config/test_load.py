@@ -278,7 +278,7 @@ class EnvironmentTests(SynchronousTestCase):
             (f"{CACHE}.ScrubInterval", "24h"), ARTIFACTS_PROXY_CACHE_SCRUB_INTERVAL="0"
         )
         self.assertIsNone(off.features.artifacts_proxy.artifacts_cache.scrub_interval)
-        self.assertFalse(config_with(("DebugLog", True), HTTP_ENABLED="1").https.enabled)
+        self.assertFalse(config_with(("HTTPS.Enabled", True), HTTPS_ENABLED="no").https.enabled)
 
     def test_empty(self) -> None:
         """An empty variable sets nothing."""

@@ -254,7 +254,7 @@ class PacingTests(StoreTestCase):
         self.get()
         self.pass_seconds(1)
         self.conversation.hang_up()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         sent = self.store.bytes_sent
         self.pass_seconds(5)
         self.assertEqual(self.store.bytes_sent, sent)
-        self.assertEqual(self.clock.getDelayedCalls(), [])

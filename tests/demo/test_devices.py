@@ -27,7 +27,7 @@ _RELEASE = Release("a1", "release-2", ("board",))
 class DeviceTests(TestCase):
     """A device with nothing between it, the server, and the store."""
 
-    timeout = 60
+    timeout = 20
 
     def setUp(self) -> None:
         """Make server and store; :meth:`start` lets them listen."""
@@ -110,11 +110,12 @@ class DeviceTests(TestCase):
         self.assertIsNone(await device.update())
 
     async def test_framing(self) -> None:
-        """Only the auth request has a length; the other bodies come chunked, as Go's do."""
+        """Bodies are Go's: a newline at the end, and only the auth request has a length."""
         device = await self.start()
         await device.update()
         first, *others = self.server.requests
         self.assertTrue(first.headers.hasHeader("content-length"))
+        self.assertTrue(first.body.endswith(b"}\n"))
         for request in others:
             self.assertEqual(request.headers.getRawHeaders("transfer-encoding"), ["chunked"])
             self.assertEqual(request.headers.getRawHeaders("accept-encoding"), ["gzip"])

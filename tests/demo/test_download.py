@@ -149,7 +149,7 @@ class DownloadTests(SynchronousTestCase):
         """A resumed download takes nothing but a 206 with exactly the missing bytes."""
         total = len(_DATA)
         for answer in (
-            FakeResponse(200),
+            FakeResponse(200, content_range=f"bytes 10-{total - 1}/{total}"),
             FakeResponse(403),
             FakeResponse(206),
             FakeResponse(206, content_range=f"bytes 0-{total - 1}/{total}"),

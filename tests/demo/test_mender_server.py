@@ -94,10 +94,12 @@ class AuthenticationTests(ServerTestCase):
         self.assertEqual(self.conversation.ask("POST", _AUTH, headers, body + b"\n").status, 200)
 
     def test_bad_signature(self) -> None:
-        """Another key's signature, or what is no base64, is refused."""
-        other = DeviceKey.generate().sign(b"other")
-        for signature in (other, "!"):
-            self.assertEqual(self.auth_request(X_Men_Signature=signature).status, 401)
+        """A signature over something else, or what is no base64, is refused for any key."""
+        for algorithm in get_args(Algorithm):
+            key = DeviceKey.generate(algorithm)
+            for signature in (key.sign(b"other"), "!"):
+                reply = self.auth_request(key, X_Men_Signature=signature)
+                self.assertEqual(reply.status, 401, algorithm)
         self.assertEqual(self.server.devices, {})
 
     def test_malformed(self) -> None:

@@ -21,7 +21,7 @@ _SIZE = 1_000_000
 class SceneTests(TestCase):
     """The demo's promises, kept by the real gateway."""
 
-    timeout = 120
+    timeout = 60
 
     async def setUp(self) -> None:  # type: ignore[override]
         """Start everything."""

@@ -19,8 +19,6 @@ from .network import Network, network
 from .processes import Program, Reactor, until
 from .store import Store, store
 
-_ENDS = (["success"], ["failure"], ["already-installed"])
-
 
 @attrs.frozen
 class Installation:
@@ -63,15 +61,16 @@ class Installation:
         await until(self.network.reactor, inventory_is_known, f"inventory of {device.client.name}")
         return self.server.devices[device.identity]
 
-    async def updated(self, device: Device) -> DemoDevice:
-        """Wait until a device has reported how its update ended, well or badly."""
+    async def reported(self, device: Device, *statuses: str) -> DemoDevice:
+        """Wait until the last that a device has reported of its update is one of *statuses*."""
         known = self.server.devices[device.identity]
 
-        def end_is_known() -> bool:
+        def is_reported() -> bool:
             device.client.check_running()
-            return known.statuses[-1:] in _ENDS
+            return known.statuses[-1:] in [[status] for status in statuses]
 
-        await until(self.network.reactor, end_is_known, f"update of {device.client.name}")
+        what = f"{device.client.name} reports {' or '.join(statuses)}"
+        await until(self.network.reactor, is_reported, what)
         return known
 
 
@@ -82,7 +81,6 @@ async def installation(
     *,
     cache: bool = True,
     versions: frozenset[int] = frozenset({1, 2}),
-    rate: int = 0,
 ) -> AsyncIterator[Installation]:
     """
     Run an installation.
@@ -90,13 +88,12 @@ async def installation(
     :param directory: for all files; it is created, and kept: the logs are in there.
     :param cache: whether the gateway keeps artifacts.
     :param versions: of the deployments API that the server knows.
-    :param rate: bytes a second that the store gives to a connection; 0 is no limit.
     """
     directory.mkdir(parents=True)
     wan, lan = ThrowAwayAuthority.create("WAN"), ThrowAwayAuthority.create("LAN")
     async with (
         network(reactor) as built,
-        store(built, wan, directory / "store", rate) as artifacts,
+        store(built, wan, directory / "store") as artifacts,
         mender_server(built, artifacts, wan, versions) as server,
         gateway(built, wan, lan, directory / "gateway", cache=cache) as between,
     ):

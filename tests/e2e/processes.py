@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
@@ -75,19 +76,28 @@ class Program(ProcessProtocol):
         if self._end is not None:
             raise RuntimeError(f"{self.name}: {self._end}: {self.output()[-_TAIL:]}")
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the program stand still; meanwhile its clients wait."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
     async def stop(self, reactor: Reactor, grace: float) -> None:
         """End the process: politely, and by force when it is still there after *grace* seconds."""
         if self._end is not None:
             return
-        self._signal("TERM")
-        force = reactor.callLater(grace, self._signal, "KILL")
+        self._signal(signal.SIGTERM)
+        force = reactor.callLater(grace, self._signal, signal.SIGKILL)
         await self._ended
         if force.active():
             force.cancel()
 
-    def _signal(self, name: str) -> None:
+    def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessExitedAlready):
-            self.transport.signalProcess(name)
+            self.transport.signalProcess(number)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from menderproxy.demo.certificates import ThrowAwayAuthority
 
 from .artifact import Artifact
 from .network import STORE_NAME, Network
-from .processes import running, until
+from .processes import Program, running, until
 from .requirements import program
 from .seaweed import S3_PORT, Seaweed, seaweed
 
@@ -36,7 +36,6 @@ http {{
         listen {address}:443 ssl;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
-        limit_rate {rate};
         location / {{
             proxy_pass http://{address}:{s3_port};
             proxy_set_header Host $http_host;
@@ -68,10 +67,12 @@ class Store:
     """
     A running store; made by :func:`store`.
 
+    :param nginx: what the store's clients talk to.
     :param access_log: kept by nginx, one JSON object a line.
     """
 
     _seaweed: Seaweed
+    nginx: Program
     access_log: Path
 
     async def upload(self, artifact: Artifact) -> None:
@@ -90,14 +91,13 @@ class Store:
 
 @asynccontextmanager
 async def store(
-    network: Network, authority: ThrowAwayAuthority, directory: Path, rate: int
+    network: Network, authority: ThrowAwayAuthority, directory: Path
 ) -> AsyncIterator[Store]:
     """
     Run the store.
 
     :param authority: issues its certificate.
     :param directory: for its files; it is created.
-    :param rate: bytes a second that a connection gets; 0 is no limit.
     """
     directory.mkdir()
     certificate, key = authority.issue(STORE_NAME).write(directory)
@@ -110,7 +110,6 @@ async def store(
             s3_port=S3_PORT,
             certificate=certificate,
             key=key,
-            rate=rate,
         )
     )
     command = [program("nginx"), "-c", str(configuration)]
@@ -129,4 +128,4 @@ async def store(
 
         # nginx writes its pid after it has opened its ports.
         await until(network.reactor, ready, "nginx listens")
-        yield Store(s3, access_log)
+        yield Store(s3, nginx, access_log)

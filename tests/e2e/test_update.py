@@ -18,13 +18,12 @@ NEXT = "/deployments/device/deployments/next"
 class UpdateTests(EndToEndTestCase):
     """Devices end up with the artifact's very bytes, and the store is asked for them once."""
 
-    async def update(
+    async def assert_updated(
         self, site: Installation, artifact: Artifact, devices: Sequence[Device]
     ) -> None:
-        """Deploy an artifact; every device installs it and reports success."""
-        site.deploy(artifact)
+        """Every device reports success, and has installed the artifact's payload."""
         for device in devices:
-            known = await site.updated(device)
+            known = await site.reported(device, "success", "failure")
             self.assertEqual(known.statuses[-1], "success", known.log)
             self.assertTrue(device.has_installed(artifact), f"{device.client.name}: wrong bytes")
 
@@ -40,16 +39,20 @@ class UpdateTests(EndToEndTestCase):
         inventory = site.server.devices[device.identity].inventory
         self.assertEqual(inventory["mac_eth0"], mac_address(device.number))
         artifact = await site.release("release-1", 8 * MIB)
-        await self.update(site, artifact, [device])
+        site.deploy(artifact)
+        await self.assert_updated(site, artifact, [device])
         self.assert_downloaded_once(site, artifact)
 
     async def test_five_devices_at_once(self) -> None:
-        """Five devices that ask while the download goes on share it."""
-        # 24 MiB at 4 MiB/s take six seconds; every device asks for updates every two.
-        site = await self.install(rate=4 * MIB)
+        """Five devices that want the artifact before any of them has it share one download."""
+        site = await self.install()
         devices = await self.connect(site, 5)
         artifact = await site.release("release-1", 24 * MIB)
-        await self.update(site, artifact, devices)
+        with site.store.nginx.paused():
+            site.deploy(artifact)
+            for device in devices:
+                await site.reported(device, "downloading")
+        await self.assert_updated(site, artifact, devices)
         self.assert_downloaded_once(site, artifact)
 
     async def test_without_cache(self) -> None:
@@ -57,7 +60,8 @@ class UpdateTests(EndToEndTestCase):
         site = await self.install(cache=False)
         devices = await self.connect(site)
         artifact = await site.release("release-1", 8 * MIB)
-        await self.update(site, artifact, devices)
+        site.deploy(artifact)
+        await self.assert_updated(site, artifact, devices)
         self.assert_downloaded_once(site, artifact)
 
     async def test_server_without_v2(self) -> None:
@@ -65,7 +69,8 @@ class UpdateTests(EndToEndTestCase):
         site = await self.install(versions=frozenset({1}))
         devices = await self.connect(site)
         artifact = await site.release("release-1", 8 * MIB)
-        await self.update(site, artifact, devices)
+        site.deploy(artifact)
+        await self.assert_updated(site, artifact, devices)
         asked = [seen.path for seen in site.server.requests if seen.path.endswith(NEXT)]
         v2, v1 = f"/api/devices/v2{NEXT}", f"/api/devices/v1{NEXT}"
         # The last poll may be half done.
@@ -82,7 +87,7 @@ class SecrecyTests(EndToEndTestCase):
         site = await self.install()
         [device] = await self.connect(site)
         site.deploy(await site.release("release-1", MIB))
-        known = await site.updated(device)
+        known = await site.reported(device, "success")
         [download] = site.store.accesses()
         # The device's log is not ours: it tells the link that the gateway made.
         link = re.search(

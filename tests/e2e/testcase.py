@@ -25,14 +25,14 @@ class EndToEndTestCase(TestCase):
         self.addCleanup(self._exits.aclose)
 
     async def install(
-        self, *, cache: bool = True, versions: frozenset[int] = frozenset({1, 2}), rate: int = 0
+        self, *, cache: bool = True, versions: frozenset[int] = frozenset({1, 2})
     ) -> Installation:
         """Start an installation; see :func:`.installation.installation`."""
         from twisted.internet import reactor
 
         directory = Path(self.mktemp()).resolve()
         return await self._exits.enter_async_context(
-            installation(reactor, directory, cache=cache, versions=versions, rate=rate)
+            installation(reactor, directory, cache=cache, versions=versions)
         )
 
     async def connect(self, site: Installation, count: int = 1) -> list[Device]:

@@ -1,0 +1,195 @@
+"""Tests of what settings must have to do with each other, and of warnings."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from menderproxy.config.load import ConfigError, parse_config
+from tests.config.documents import config_with, refusal_of
+
+PROXY = "Features.ArtifactsProxy"
+CACHE = f"{PROXY}.ArtifactsCache"
+MTLS = "Features.mTLS"
+TLS_FILES = (("HTTPS.ServerCertificate", "/a.crt"), ("HTTPS.ServerKey", "/a.key"))
+TLS_ONLY = (("HTTP.Enabled", False), ("HTTPS.Enabled", True), *TLS_FILES)
+
+
+class ContradictionTests(SynchronousTestCase):
+    """Settings that are good on their own and cannot work together."""
+
+    def test_no_listener(self) -> None:
+        """A gateway that no device can reach does not start."""
+        self.assertEqual(
+            refusal_of(("HTTP.Enabled", False), ("Metrics.Enabled", True)),
+            "gw.conf: HTTP.Enabled: neither HTTP nor HTTPS is enabled, so no device gets in",
+        )
+
+    def test_no_server(self) -> None:
+        """A gateway without a Mender Server does not start."""
+        document = {"HTTP": {"Enabled": True}}
+        error = self.assertRaises(ConfigError, parse_config, document)
+        self.assertEqual(
+            str(error),
+            "configuration: UpstreamServer.URL: not set, but the gateway needs a Mender Server "
+            "(environment: UPSTREAM_SERVER_URL)",
+        )
+
+    def test_tls_without_certificate(self) -> None:
+        """HTTPS needs a certificate and a key; without HTTPS neither is needed."""
+        for missing, variable in (
+            ("HTTPS.ServerCertificate", "HTTPS_SERVER_CERTIFICATE"),
+            ("HTTPS.ServerKey", "HTTPS_SERVER_KEY"),
+        ):
+            refusal = refusal_of(*TLS_ONLY, (missing, ""))
+            self.assertIn(f"gw.conf: {missing}: not set, but HTTPS is enabled", refusal)
+            self.assertIn(f"(environment: {variable})", refusal)
+        self.assertTrue(config_with(*TLS_ONLY).https.enabled)
+
+    def test_cache_without_proxy(self) -> None:
+        """The cache is a part of the proxy and cannot run alone."""
+        self.assertEqual(
+            refusal_of((f"{CACHE}.Enabled", True)),
+            f"gw.conf: {CACHE}.Enabled: needs {PROXY}.Enabled",
+        )
+
+    def test_proxy_without_url(self) -> None:
+        """Links cannot be rewritten to a gateway that doesn't know its own URL."""
+        self.assertIn(
+            f"gw.conf: {PROXY}.GatewayURL: not set, but", refusal_of((f"{PROXY}.Enabled", True))
+        )
+
+    def test_mtls_without_authority(self) -> None:
+        """Certificates cannot be checked without an authority."""
+        self.assertIn(
+            f"gw.conf: {MTLS}.CACertificate: not set, but", refusal_of((f"{MTLS}.Enabled", True))
+        )
+
+    def test_same_address(self) -> None:
+        """Two listeners cannot share a port, unless their addresses keep them apart."""
+        metrics = ("Metrics.Enabled", True)
+        for address in (":80", "0.0.0.0:80", "127.0.0.1:80"):
+            self.assertEqual(
+                refusal_of(metrics, ("Metrics.Listen", address)),
+                f"gw.conf: Metrics.Listen: {address} is taken by HTTP.Listen, :80",
+            )
+        same = "127.0.0.1:8080"
+        self.assertIn(
+            f"Metrics.Listen: {same} is taken",
+            refusal_of(metrics, ("HTTP.Listen", same), ("Metrics.Listen", same)),
+        )
+        config_with(metrics, ("Metrics.Listen", ":81"))
+        config_with(metrics, ("HTTP.Listen", "10.0.0.1:80"), ("Metrics.Listen", "10.0.0.2:80"))
+        config_with(metrics, ("HTTP.Listen", ":0"), ("Metrics.Listen", ":0"))
+        config_with(("HTTPS.Listen", ":80"))
+
+
+class WarningTests(SynchronousTestCase):
+    """What works and is hardly meant."""
+
+    def assert_warns(self, warning: str, *settings: tuple[str, object], **environ: str) -> None:
+        """Fail unless these settings give exactly this warning."""
+        self.assertEqual(config_with(*settings, **environ).warnings, (warning,))
+
+    def test_none(self) -> None:
+        """A sound configuration gives no warnings."""
+        self.assertEqual(config_with(*TLS_ONLY).warnings, ())
+
+    def test_misspelt_key(self) -> None:
+        """An unknown key gives a warning with the nearest key, at every depth."""
+        for path, meant in (
+            ("Metrcs", "Metrics"),
+            ("HTTP.Listn", "Listen"),
+            (f"{CACHE}.SignatureSecrets", "SignatureSecret"),
+        ):
+            self.assert_warns(f"gw.conf: {path}: unknown key, did you mean {meant}?", (path, "x"))
+
+    def test_misspelt_key_in_list(self) -> None:
+        """An unknown key of an object in a list gives a warning as well."""
+        key = "Features.DeviceSystem.DefaultInventory"
+        attribute = {"Name": "site", "Value": "Oslo", "Vlue": ""}
+        self.assert_warns(
+            f"gw.conf: {key}[0].Vlue: unknown key, did you mean Value?",
+            (key, [attribute]),
+            ("Features.DeviceSystem.Enabled", True),
+        )
+
+    def test_misplaced_key(self) -> None:
+        """A known key in the wrong section gives a warning with its place."""
+        for path, meant in (
+            ("GatewayURL", f"{PROXY}.GatewayURL"),
+            ("mTLS", "Features.mTLS"),
+            ("Features.MinimumTLSVersion", "HTTPS.MinimumTLSVersion"),
+        ):
+            self.assert_warns(f"gw.conf: {path}: unknown key, did you mean {meant}?", (path, "x"))
+
+    def test_unknown_key(self) -> None:
+        """A key that is like no other one gives a warning of one short line."""
+        self.assert_warns("gw.conf: _comment: unknown key", ("_comment", "x"))
+        [warning] = config_with(("zq\n" * 100, "x")).warnings
+        self.assertNotIn("\n", warning)
+        self.assertLess(len(warning), 100)
+
+    def test_misspelt_variable(self) -> None:
+        """A variable that is nearly one of ours gives a warning, any other one does not."""
+        self.assert_warns(
+            "environment: HTTPS_MINMUM_TLS_VERSION: unknown variable, did you mean "
+            "HTTPS_MINIMUM_TLS_VERSION?",
+            HTTPS_MINMUM_TLS_VERSION="1.2",
+        )
+        others = dict.fromkeys(("PATH", "LANG", "FTP_PROXY", "all_proxy", "HTTPS_PORT"), "x")
+        self.assertEqual(config_with(**others).warnings, ())
+
+    def test_unverified_server(self) -> None:
+        """A server whose certificate goes unchecked is worth a warning."""
+        key = "UpstreamServer.InsecureSkipVerify"
+        self.assert_warns(f"gw.conf: {key}: anybody can pose as the Mender Server", (key, True))
+
+    def test_tls_versions(self) -> None:
+        """The old versions of TLS and the one that some devices lack are worth a warning."""
+        key = "HTTPS.MinimumTLSVersion"
+        self.assert_warns(f"gw.conf: {key}: TLS 1.0 is insecure", (key, "1.0"), *TLS_ONLY)
+        self.assert_warns(f"gw.conf: {key}: TLS 1.1 is insecure", (key, "1.1"), *TLS_ONLY)
+        self.assert_warns(
+            f"gw.conf: {key}: locks out Zephyr devices, which speak TLS 1.2 only",
+            (key, "1.3"),
+            *TLS_ONLY,
+        )
+        self.assertEqual(config_with((key, "1.3")).warnings, ())
+
+    def test_mtls(self) -> None:
+        """Mutual TLS that lets nobody in, or too many, is worth a warning."""
+        sound = (
+            *TLS_ONLY,
+            (f"{MTLS}.Enabled", True),
+            (f"{MTLS}.CACertificate", "/ca.crt"),
+            (f"{MTLS}.MenderUsername", "gw"),
+            (f"{MTLS}.MenderPassword", "hush"),
+        )
+        self.assertEqual(config_with(*sound).warnings, ())
+        off = config_with((f"{MTLS}.InsecureSkipClientExpireAfter", "1h"))
+        self.assertEqual(off.warnings, ())
+        for change, warning in (
+            (("HTTPS.Enabled", False), "Enabled: no device gets in while HTTPS is not enabled"),
+            (
+                (f"{MTLS}.MenderUsername", ""),
+                "MenderUsername: not set, but devices cannot be preauthorized without "
+                "(environment: MTLS_MENDER_USERNAME)",
+            ),
+            (
+                (f"{MTLS}.MenderPassword", ""),
+                "MenderPassword: not set, but devices cannot be preauthorized without "
+                "(environment: MTLS_MENDER_PASSWORD)",
+            ),
+            (
+                (f"{MTLS}.InsecureSkipClientExpireAfter", "1h"),
+                "InsecureSkipClientExpireAfter: devices get in with certificates that have expired",
+            ),
+        ):
+            self.assert_warns(f"gw.conf: {MTLS}.{warning}", *sound, ("HTTP.Enabled", True), change)
+
+    def test_idle_device_system(self) -> None:
+        """A system that is set and not turned on is worth a warning."""
+        self.assert_warns(
+            "gw.conf: Features.DeviceSystem: has no effect while Enabled is not true",
+            ("Features.DeviceSystem.SystemID", "line 1"),
+        )
