@@ -9,38 +9,22 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from menderproxy.cache.directory import CacheDirectory
-from menderproxy.cache.download import Download, Fetch, Patience, Surroundings
+from menderproxy.cache.download import Download, Fetch, Surroundings
 from menderproxy.cache.errors import ArtifactError
 from menderproxy.cache.file import ArtifactFile
-from menderproxy.cache.meta import ArtifactMeta
+from menderproxy.cache.index import Entry, Index
+from menderproxy.cache.patience import Patience
 from menderproxy.cache.reader import Reader
+from menderproxy.cache.room import Limits, Room
 from menderproxy.cache.threads import Threads
 from menderproxy.wire.store_url import StoreURL
 
 REMEMBERED_LINKS = 4096
-
-
-@attrs.define
-class _Entry:
-    """A finished artifact; *file* while somebody has it open."""
-
-    meta: ArtifactMeta
-    served_at: float
-    file: ArtifactFile | None = None
-
-    def opened(self, file: ArtifactFile) -> None:
-        """Serve from this file as long as somebody uses it."""
-        self.file = file
-        file.on_unused = self._unused
-
-    def _unused(self) -> None:
-        self.file = None
 
 
 class OpenArtifact:
@@ -57,7 +41,7 @@ class OpenArtifact:
         file.acquire()
 
     def reader(self, first: int, last: int) -> Reader:
-        """A reader of the bytes from *first* to *last*, inclusive; it is closed by itself."""
+        """A reader of the bytes from *first* to *last*, inclusive; to be closed by itself."""
         return Reader(self._file, self._threads, first, last)
 
     def close(self) -> None:
@@ -87,23 +71,31 @@ class ArtifactCache(Service):
         now: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
         patience: Patience | None = None,
+        limits: Limits | None = None,
     ):
         self._reactor = reactor
         self._directory = directory
         self._threads = threads
+        self._downloads: dict[str, Download] = {}
+        self._running: set[Deferred[None]] = set()
+        self._links: OrderedDict[str, StoreURL] = OrderedDict()
+        self.index = Index(lambda: iter(self._downloads))
         self._world = Surroundings(
             clock=reactor,
             now=now,
             threads=threads,
             directory=directory,
+            room=Room(
+                self.index,
+                directory,
+                threads,
+                Limits() if limits is None else limits,
+                lambda: sum(download.promised for download in self._downloads.values()),
+            ),
             fetch=fetch,
             jitter=jitter,
             patience=Patience() if patience is None else patience,
         )
-        self._index: dict[str, _Entry] = {}
-        self._downloads: dict[str, Download] = {}
-        self._running: set[Deferred[None]] = set()
-        self._links: OrderedDict[str, StoreURL] = OrderedDict()
 
     def startService(self) -> None:
         """
@@ -111,17 +103,25 @@ class ArtifactCache(Service):
 
         :raises CacheDirectoryError: it can't be used.
         """
-        super().startService()  # type: ignore[no-untyped-call]
         self._directory.claim()
+        super().startService()  # type: ignore[no-untyped-call]
         for stored in self._directory.scan():
-            self._index[stored.meta.key] = _Entry(stored.meta, stored.served_at)
+            entry = Entry(self._reactor, stored.meta, stored.served_at)
+            self.index.entries[stored.meta.key] = entry
+        for leftover in self._directory.leftovers():
+            self.index.leftovers[leftover.key] = leftover
 
     async def stop(self) -> None:
         """Break off the downloads; what is here of them stays for the next process."""
         for download in self._downloads.values():
             download.stop()
         await DeferredList(list(self._running))
+        for entry in self.index.entries.values():
+            entry.close()
+        self.index.entries.clear()
+        self.index.leftovers.clear()
         self._directory.release()
+        super().stopService()  # type: ignore[no-untyped-call]
 
     def remember(self, url: StoreURL) -> None:
         """A deployment named this link: of several to one artifact the newest counts."""
@@ -134,8 +134,13 @@ class ArtifactCache(Service):
             self._downloads[key].freshen(url)
 
     def holds(self, url: StoreURL) -> bool:
-        """Whether the artifact is here, or on its way."""
-        return url.cache_key in self._index or url.cache_key in self._downloads
+        """Whether the artifact is here, or on its way, or here in part."""
+        key = url.cache_key
+        return key in self.index.entries or key in self._downloads or key in self.index.leftovers
+
+    def freshest(self, url: StoreURL) -> StoreURL:
+        """The newest link to the same artifact."""
+        return self._links.get(url.cache_key, url)
 
     async def open(self, url: StoreURL, name: str) -> OpenArtifact:
         """
@@ -145,43 +150,48 @@ class ArtifactCache(Service):
         :raises ArtifactError: it can't be had.
         """
         key = url.cache_key
-        entry = self._index.get(key)
+        entry = self.index.entries.get(key)
         if entry is not None:
             try:
                 return OpenArtifact(await self._stored_file(key, entry), self._threads)
             except OSError as error:
                 self.log.error("{name}: lost from the disk: {error}", name=name, error=error)
-                self._index.pop(key, None)
-        if key not in self._downloads:
-            self._start_download(key, self._links.get(key, url), name)
-        return OpenArtifact(await self._downloads[key].head(), self._threads)
+                if self.index.entries.get(key) is entry:
+                    self.index.forget(key)
+        download = self._downloads.get(key)
+        if download is None:
+            download = self._start_download(key, self.freshest(url), name)
+        return OpenArtifact(await download.head(), self._threads)
 
-    # Finished artifacts
-
-    async def _stored_file(self, key: str, entry: _Entry) -> ArtifactFile:
-        entry.served_at = self._world.now()
-        if entry.file is None:
-            fd = await self._threads.run(self._directory.open_object, key)
+    async def _stored_file(self, key: str, entry: Entry) -> ArtifactFile:
+        entry.opening += 1
+        try:
             if entry.file is None:
-                meta = entry.meta
-                entry.opened(
-                    ArtifactFile(self._reactor, fd, meta, committed=meta.length, whole=True)
-                )
-            else:
-                # Another device was faster.
-                os.close(fd)
-        assert entry.file is not None
-        return entry.file
+                fd = await self._threads.run(self._directory.open_object, key)
+                if entry.file is None:
+                    entry.keep_open(self._whole_file(entry, fd))
+                else:
+                    # Another device was faster.
+                    os.close(fd)
+            assert entry.file is not None
+            entry.served(self._world.now())
+            return entry.file
+        finally:
+            entry.opening -= 1
 
-    # Artifacts in flight
+    def _whole_file(self, entry: Entry, fd: int) -> ArtifactFile:
+        length = entry.meta.length
+        file = ArtifactFile(self._reactor, fd, entry.meta, committed=length, whole=True)
+        file.acquire()
+        return file
 
-    def _start_download(self, key: str, url: StoreURL, name: str) -> None:
-        download = Download(key, url, name, self._world)
-        self._downloads[key] = download
+    def _start_download(self, key: str, url: StoreURL, name: str) -> Download:
+        download = self._downloads[key] = Download(key, url, name, self._world)
         running = Deferred.fromCoroutine(self._see_through(download))
         self._running.add(running)
         running.addErrback(lambda failure: self.log.failure("download", failure))
         running.addBoth(lambda _: self._running.discard(running))
+        return download
 
     async def _see_through(self, download: Download) -> None:
         try:
@@ -191,6 +201,6 @@ class ArtifactCache(Service):
             return
         finally:
             del self._downloads[download.key]
-        entry = self._index[download.key] = _Entry(file.meta, self._world.now())
-        entry.opened(file)
-        file.release()
+        entry = Entry(self._reactor, file.meta, self._world.now())
+        entry.keep_open(file)
+        self.index.entries[download.key] = entry

@@ -26,6 +26,7 @@ from secrets import token_bytes
 import attrs
 
 from menderproxy.cache.errors import CacheDirectoryError
+from menderproxy.cache.fallocate import reserve
 from menderproxy.cache.meta import ArtifactMeta
 
 KEY = re.compile(r"[0-9a-f]{64}\Z")
@@ -41,6 +42,33 @@ class StoredArtifact:
 
     meta: ArtifactMeta
     served_at: float
+
+
+@attrs.frozen
+class Space:
+    """
+    What a file system has left.
+
+    :param bytes: for unprivileged users.
+    :param inodes: files that can still be made, or ``None`` for no limit.
+    """
+
+    bytes: int
+    inodes: int | None
+
+
+@attrs.frozen
+class Leftover:
+    """
+    A partial file that an earlier process left, and nobody asked for yet.
+
+    :param length: bytes of disk it takes.
+    :param used_at: Unix time.
+    """
+
+    key: str
+    length: int
+    used_at: float
 
 
 @attrs.frozen
@@ -158,6 +186,32 @@ class CacheDirectory:
             os.utime(fd)
         return fd
 
+    def delete(self, key: str) -> None:
+        """Delete whatever there is under this key."""
+        self.remove(key)
+        self.remove_partial(key)
+
+    def free_space(self) -> Space:
+        """
+        What the file system has left for us.
+
+        :raises OSError: it can't be asked.
+        """
+        status = os.statvfs(self.path)
+        # File systems without a fixed number of inodes say 0 of 0.
+        inodes = status.f_favail if status.f_files else None
+        return Space(status.f_bavail * status.f_frsize, inodes)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """Find the partial files of earlier processes, and clear away what is no use."""
+        for path in sorted(self._partial.iterdir()):
+            sidecar = path.with_suffix(".json")
+            if path.suffix == ".part" and KEY.match(path.stem) and sidecar.exists():
+                status = path.stat()
+                yield Leftover(path.stem, status.st_blocks * 512, status.st_mtime)
+            elif path.suffix != ".json" or not path.with_suffix(".part").exists():
+                path.unlink(missing_ok=True)
+
     def remove(self, key: str) -> None:
         """Delete a finished artifact; whoever has it open reads on."""
         path = self.object_path(key)
@@ -200,18 +254,28 @@ class CacheDirectory:
             os.close(fd)
             self.remove_partial(key)
             return None
-        os.ftruncate(fd, offset)
+        if os.fstat(fd).st_size > offset:
+            os.ftruncate(fd, offset)
         return PartialArtifact(meta, fd, offset)
 
-    def create_partial(self, key: str) -> int:
+    def create_partial(self, key: str, length: int | None) -> int:
         """
         Begin an artifact with an empty file of its own; an older one is forgotten.
 
+        :param length: bytes to reserve, or ``None`` when nobody knows.
         :raises OSError: no room, no inodes, read-only, broken.
         """
         self.remove_partial(key)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        return os.open(self.partial_path(key), flags, 0o600)
+        fd = os.open(self.partial_path(key), flags, 0o600)
+        try:
+            if length:
+                reserve(fd, length)
+        except OSError:
+            os.close(fd)
+            self.remove_partial(key)
+            raise
+        return fd
 
     def save_partial(self, meta: ArtifactMeta, durable: int) -> None:
         """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, Protocol, TypeVar, cast
+from typing import ParamSpec, Protocol, TypeVar
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -22,16 +22,21 @@ from menderproxy.cache.errors import (
 )
 from menderproxy.cache.file import ArtifactFile
 from menderproxy.cache.inflow import Inflow, InflowBroken
+from menderproxy.cache.interruptible import Interruptible, Stopped
 from menderproxy.cache.lifecycle import Phase, lifecycle
 from menderproxy.cache.meta import ArtifactMeta
+from menderproxy.cache.patience import Backoff, Patience
+from menderproxy.cache.room import Room
 from menderproxy.cache.threads import Threads
-from menderproxy.cache.writer import Writer
+from menderproxy.cache.writer import Digests, Writer
 from menderproxy.wire.body import Body
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+MAX_REJECTIONS = 3
 
 
 class StoreReply(Protocol):
@@ -54,23 +59,6 @@ class Fetch(Protocol):
 
 
 @attrs.frozen
-class Patience:
-    """
-    How long we try, in seconds.
-
-    :param first_retry: before the first new try; it doubles with each that brings nothing.
-    :param longest_retry: between two tries at most.
-    :param fresher_link: for a better link before a store's refusal is passed on.
-    :param unwanted: without progress, once no device waits for the artifact any more.
-    """
-
-    first_retry: float = 0.5
-    longest_retry: float = 60.0
-    fresher_link: float = 60.0
-    unwanted: float = 1800.0
-
-
-@attrs.frozen
 class Surroundings:
     """
     What a download needs of the world.
@@ -83,9 +71,10 @@ class Surroundings:
     now: Callable[[], float]
     threads: Threads
     directory: CacheDirectory
+    room: Room
     fetch: Fetch
     jitter: Callable[[], float]
-    patience: Patience = Patience()
+    patience: Patience
 
 
 class Download:
@@ -101,26 +90,25 @@ class Download:
 
     log = Logger()
 
-    def __init__(self, key: str, url: StoreURL, name: str, surroundings: Surroundings):
+    def __init__(self, key: str, url: StoreURL, name: str, world: Surroundings):
         self.key = key
         self.name = name
         self.phase = Phase.STARTING
         self.file: ArtifactFile | None = None
-        self._world = surroundings
+        self._world = world
         self._url = url
         self._held: RemoteObject | None = None
         self._changed_at = 0.0
         self._fd: int | None = None
         self._writer: Writer | None = None
         self._inflow: Inflow | None = None
-        self._waiting_for_head: list[Deferred[ArtifactFile]] = []
-        self._interruptible: Deferred[object] | None = None
-        self._nap: Deferred[None] | None = None
-        self._stopping = False
         self._ended = False
-        self._fruitless = 0
-        self._progress_at = surroundings.clock.seconds()
-        self._rejected: bytes | None = None
+        self._rejected: list[bytes] = []
+        self._failure: ArtifactError | None = None
+        self._waiting_for_head: list[Deferred[ArtifactFile]] = []
+        self._waits = Interruptible(world.clock)
+        self._backoff = Backoff(world.patience, world.jitter)
+        self._progress_at = world.clock.seconds()
         self._lifecycle = lifecycle(self._enter)
 
     def _enter(self, phase: Phase) -> None:
@@ -130,28 +118,38 @@ class Download:
 
     def head(self) -> Deferred[ArtifactFile]:
         """Fires with the growing file once its length is known; fails with ArtifactError."""
+        if self._failure is not None:
+            return fail(self._failure)
         waiting: Deferred[ArtifactFile] = Deferred(self._waiting_for_head.remove)
         self._waiting_for_head.append(waiting)
         self._show_head()
         return waiting
 
+    def _show_head(self) -> None:
+        if self.file is not None:
+            waiting, self._waiting_for_head = self._waiting_for_head, []
+            for deferred in waiting:
+                deferred.callback(self.file)
+
     def freshen(self, url: StoreURL) -> None:
         """A newer link to the same artifact."""
         if url != self._url:
             self._url = url
-            if self._nap is not None:
-                self._nap.cancel()
+            self._waits.wake()
 
     @property
     def wanted(self) -> bool:
         """Whether a device waits for it."""
         return bool(self._waiting_for_head) or (self.file is not None and self.file.users > 1)
 
+    @property
+    def promised(self) -> int:
+        """Bytes of disk that it will have taken."""
+        return 0 if self._held is None else self._held.length or 0
+
     def stop(self) -> None:
         """Break off; what is here stays on the disk for the next process."""
-        self._stopping = True
-        if self._interruptible is not None:
-            self._interruptible.cancel()
+        self._waits.stop()
 
     # The way to the disk
 
@@ -159,48 +157,64 @@ class Download:
         """
         Bring the whole artifact in.
 
-        :returns: the whole file, published; it holds one use of it that is the caller's.
+        :returns: the whole file, published; one use of it is the caller's.
         :raises ArtifactError: it can't be had. All who wait have been told.
         """
         try:
             await self._take_up()
-            while not self._all_here():
-                await self._one_connection()
-            return await self._finish()
-        except BaseException as error:
+            while True:
+                while not self._all_here():
+                    await self._one_connection()
+                digests = await self._checked()
+                if digests is not None:
+                    return await self._publish(digests)
+        except Exception as error:
             self._lifecycle.failed()
-            await self._close(error if isinstance(error, ArtifactError) else None)
-            raise
+            raise await self._closed(error) from None
+
+    def _all_here(self) -> bool:
+        return self._writer is not None and (
+            self._ended or self._writer.taken == self._expected_length()
+        )
+
+    def _expected_length(self) -> int | None:
+        return None if self._held is None else self._held.length
+
+    def _offset(self) -> int:
+        """Where to go on; an object of unknown length has to be begun anew."""
+        if self._writer is None or self._expected_length() is None:
+            return 0
+        return self._writer.taken
 
     async def _take_up(self) -> None:
         """Go on with what an earlier process left."""
         partial = await self._disk(self._world.directory.open_partial, self.key)
         if partial is None:
             return
-        meta = partial.meta
+        meta, self._fd = partial.meta, partial.fd
         self._held = RemoteObject(
-            status=200, length=meta.length, etag=meta.etag, last_modified=meta.last_modified
+            status=200,
+            length=meta.length,
+            etag=meta.etag,
+            last_modified=meta.last_modified,
+            content_type=meta.content_type,
         )
         self._changed_at = meta.changed_at
+        await self._world.room.extend(partial.fd, meta.length)
         self._follow(partial.fd, partial.offset, meta)
-        self.log.info("going on with {name} at {offset}", name=self.name, offset=partial.offset)
-
-    def _all_here(self) -> bool:
-        if self._writer is None or self._writer.failure is not None:
-            return False
-        return self._ended or self._writer.taken == self._expected_length()
+        self.log.info("{name}: going on at {offset}", name=self.name, offset=partial.offset)
 
     async def _one_connection(self) -> None:
         """Ask the store once, and take what it gives."""
-        offset = 0 if self._writer is None else self._writer.taken
+        offset = self._offset()
         url = self._url
         if self.phase is Phase.BROKEN:
             self._lifecycle.retried()
         try:
-            reply = await self._interrupted_by_stop(
+            reply = await self._waits.wait_for(
                 self._world.fetch(url, b"bytes=%d-" % offset if offset else None)
             )
-        except ArtifactError:
+        except Stopped:
             raise
         except Exception as error:
             await self._try_later(str(error))
@@ -209,25 +223,24 @@ class Download:
         if verdict in (Verdict.BEGIN, Verdict.ANEW, Verdict.CONTINUE):
             self._lifecycle.answered()
             await self._receive(verdict, reply)
-            return
-        reply.body.abort()
-        status = reply.remote.status
+        else:
+            reply.body.abort()
+            await self._not_served(verdict, url, reply.remote)
+
+    async def _not_served(self, verdict: Verdict, url: StoreURL, remote: RemoteObject) -> None:
         if verdict is Verdict.REFUSED:
-            raise ArtifactRefused(status)
+            raise ArtifactRefused(remote.status)
         if verdict is Verdict.LINK_REFUSED:
-            await self._await_fresher_link(url, status)
+            await self._await_fresher_link(url, remote.status)
         elif verdict is Verdict.CHANGED:
-            await self._forget("the artifact changed at the store")
+            await self._start_over("the artifact changed at the store")
             await self._try_later("the artifact changed at the store")
         else:
-            await self._try_later(f"the store answered {status}", reply.remote.retry_after)
+            await self._try_later(f"the store answered {remote.status}", remote.retry_after)
 
     async def _receive(self, verdict: Verdict, reply: StoreReply) -> None:
         try:
-            if verdict is not Verdict.CONTINUE:
-                if verdict is Verdict.ANEW:
-                    await self._forget("the artifact changed at the store")
-                await self._begin(reply.remote)
+            await self._prepare(verdict, reply.remote)
         except BaseException:
             reply.body.abort()
             raise
@@ -235,219 +248,195 @@ class Download:
         before = self._writer.taken
         self._inflow = Inflow(reply.body, self._writer, self._expected_length())
         try:
-            await self._interrupted_by_stop(self._inflow.run())
+            await self._waits.wait_for(self._inflow.run())
             self._ended = True
         except InflowBroken as broken:
             if self._writer.taken > before:
-                self._fruitless = 0
+                self._backoff.progress()
                 self._progress_at = self._world.clock.seconds()
             await self._try_later(str(broken))
         finally:
             self._inflow = None
-        if self._writer is not None and self._writer.failure is not None:
+        if self._writer.failure is not None:
             raise CacheUnusable(str(self._writer.failure))
 
-    async def _begin(self, remote: RemoteObject) -> None:
-        """Make room for a new object."""
-        fd = await self._disk(self._world.directory.create_partial, self.key)
+    async def _prepare(self, verdict: Verdict, remote: RemoteObject) -> None:
+        """Have a file that the bytes of this answer belong into."""
+        if verdict is Verdict.CONTINUE:
+            assert self._held is not None
+            # An earlier process's sidecar doesn't know the checksums.
+            self._held = attrs.evolve(
+                self._held,
+                md5=self._held.md5 or remote.md5,
+                sha256=self._held.sha256 or remote.sha256,
+            )
+            return
+        if verdict is Verdict.ANEW:
+            await self._start_over("the store sends another object")
+        self._fd = await self._world.room.create(self.key, remote.length)
         self._held, self._ended = remote, False
-        meta = self._meta(remote) if remote.length is not None else None
-        self._follow(fd, 0, meta)
+        meta = None if remote.length is None else self._meta(remote, remote.length)
+        self._follow(self._fd, 0, meta)
         if meta is not None:
             await self._disk(self._world.directory.save_partial, meta, 0)
 
     def _follow(self, fd: int, offset: int, meta: ArtifactMeta | None) -> None:
-        self._fd = fd
+        def save(durable: int) -> None:
+            # Without a length the artifact can't be resumed, so there is no sidecar.
+            if meta is not None:
+                self._world.directory.save_partial(meta, durable)
+
         self._writer = Writer(
-            self._world.clock,
-            self._world.threads,
-            fd,
-            offset,
-            on_commit=self._committed,
-            save=lambda durable: self._save(meta, durable),
+            self._world.clock, self._world.threads, fd, offset, on_commit=self._wrote, save=save
         )
         if meta is not None:
-            self.file = self._open_file(fd, meta, offset)
+            self._have_file(fd, meta, offset)
             self._show_head()
 
-    def _open_file(self, fd: int, meta: ArtifactMeta, committed: int) -> ArtifactFile:
-        file = ArtifactFile(self._world.clock, fd, meta, committed=committed, whole=False)
-        file.acquire()
-        return file
+    def _have_file(self, fd: int, meta: ArtifactMeta, committed: int) -> ArtifactFile:
+        self.file = ArtifactFile(self._world.clock, fd, meta, committed=committed, whole=False)
+        self.file.acquire()
+        return self.file
 
-    def _save(self, meta: ArtifactMeta | None, durable: int) -> None:
-        # In a thread. Without a length the artifact can't be resumed, so there is no sidecar.
-        if meta is not None:
-            self._world.directory.save_partial(meta, durable)
-
-    def _meta(self, remote: RemoteObject, length: int | None = None) -> ArtifactMeta:
+    def _meta(self, remote: RemoteObject, length: int) -> ArtifactMeta:
         return ArtifactMeta(
             key=self.key,
             source=self._url.redacted,
             name=self.name,
-            length=remote.length if length is None else length,  # type: ignore[arg-type]
+            length=length,
             etag=remote.etag,
             last_modified=remote.last_modified,
             content_type=remote.content_type,
             changed_at=self._changed_at,
         )
 
-    def _committed(self) -> None:
-        assert self._writer is not None
-        if self.file is not None:
+    def _wrote(self) -> None:
+        if self.file is not None and self._writer is not None:
             self.file.commit(self._writer.committed)
         if self._inflow is not None:
             self._inflow.written()
 
     # The end
 
-    async def _finish(self) -> ArtifactFile:
-        """Check what came, let the last byte go, and give the artifact its name."""
-        assert self._writer is not None and self._held is not None and self._fd is not None
+    async def _checked(self) -> Digests | None:
+        """The digests of what came, or ``None`` when it was wrong and is forgotten."""
+        assert self._writer is not None and self._held is not None
         self._lifecycle.received()
         try:
             digests = await self._writer.digests()
         except OSError as error:
             raise CacheUnusable(str(error)) from None
-        if self._is_wrong(digests.sha256.digest(), digests.md5.digest()):
-            return await self._start_over(digests.sha256.digest())
-        if self.file is None:
+        sha256 = digests.sha256.digest()
+        if self._held.sha256 is not None:
+            right = sha256 == self._held.sha256
+        elif self._held.md5 is not None:
+            # The same bytes twice, against a tag that only looks like an MD5: believe them.
+            right = digests.md5.digest() == self._held.md5 or sha256 in self._rejected
+        else:
+            right = True
+        if right:
+            return digests
+        self._rejected.append(sha256)
+        why = "what the store sent doesn't match its checksum"
+        if len(self._rejected) >= MAX_REJECTIONS:
+            raise ArtifactUnavailable(f"{why}, {MAX_REJECTIONS} times")
+        self._lifecycle.rejected()
+        await self._start_over(why)
+        await self._try_later(why)
+        return None
+
+    async def _publish(self, digests: Digests) -> ArtifactFile:
+        """Let the last byte go, and give the artifact its name."""
+        assert self._writer is not None and self._held is not None and self._fd is not None
+        file = self.file
+        if file is None:
             meta = self._meta(self._held, self._writer.committed)
-            self.file = self._open_file(self._fd, meta, self._writer.committed)
-        self.file.meta = attrs.evolve(
-            self.file.meta, sha256=digests.sha256.digest().hex(), stored_at=self._world.now()
+            file = self._have_file(self._fd, meta, self._writer.committed)
+        file.meta = attrs.evolve(
+            file.meta, sha256=digests.sha256.digest().hex(), stored_at=self._world.now()
         )
-        self.file.complete()
+        file.complete()
         self._show_head()
         await self._writer.close(sync=False)
-        await self._disk(self._world.directory.publish, self._fd, self.file.meta)
+        await self._disk(self._world.directory.publish, self._fd, file.meta)
         self._lifecycle.published()
-        return self.file
+        return file
 
-    def _is_wrong(self, sha256: bytes, md5: bytes) -> bool:
-        assert self._held is not None
-        if self._held.sha256 is not None:
-            return self._held.sha256 != sha256
-        if self._held.md5 is None or self._held.md5 == md5:
-            return False
-        # The same bytes twice, against a tag that only looks like an MD5: believe the bytes.
-        return self._rejected != sha256
-
-    async def _start_over(self, rejected: bytes) -> ArtifactFile:
-        self._rejected = rejected
-        self._lifecycle.rejected()
-        await self._forget("the store's checksum doesn't match what it sent")
-        await self._try_later("the store's checksum doesn't match what it sent")
-        while not self._all_here():
-            await self._one_connection()
-        return await self._finish()
-
-    async def _forget(self, why: str) -> None:
+    async def _start_over(self, why: str) -> None:
         """Drop what is here; whoever has bytes of it is cut off."""
         self.log.warn("{name}: starting over: {why}", name=self.name, why=why)
-        self._changed_at = self._world.now()
-        await self._drop_file(ArtifactChanged(why), sync=False)
-        await self._disk(self._world.directory.remove_partial, self.key)
-        self._held = None
+        if self._expected_length() is not None:
+            self._changed_at = self._world.now()
+        await self._drop_file(ArtifactChanged(why), keep=False)
+        self._held, self._ended = None, False
 
-    async def _close(self, error: ArtifactError | None) -> None:
-        reason = ArtifactUnavailable("the gateway gave up") if error is None else error
-        await self._drop_file(reason, sync=True)
+    async def _closed(self, error: Exception) -> ArtifactError:
+        """Tell all who wait, and give what they were told."""
+        if isinstance(error, Stopped):
+            reason: ArtifactError = ArtifactUnavailable("the gateway is shutting down")
+        elif isinstance(error, ArtifactError):
+            reason = error
+        else:
+            self.log.failure("download")
+            reason = ArtifactUnavailable("internal error")
+        await self._drop_file(reason, keep=not isinstance(reason, CacheUnusable))
+        self._failure = reason
         waiting, self._waiting_for_head = self._waiting_for_head, []
         for deferred in waiting:
             deferred.errback(reason)
+        return reason
 
-    async def _drop_file(self, reason: ArtifactError, *, sync: bool) -> None:
+    async def _drop_file(self, reason: ArtifactError, *, keep: bool) -> None:
+        """
+        Let go of the file.
+
+        :param keep: it stays on the disk, to go on with another time.
+        """
         writer, file, fd = self._writer, self.file, self._fd
         self._writer, self.file, self._fd = None, None, None
         if writer is not None:
-            await writer.close(sync=sync)
+            await writer.close(sync=keep)
         if file is not None:
             if not file.whole:
                 file.break_off(reason)
             file.release()
         elif fd is not None:
             os.close(fd)
+        if not keep:
+            try:
+                await self._disk(self._world.directory.remove_partial, self.key)
+            except CacheUnusable as error:
+                self.log.warn("{name}: {error}", name=self.name, error=error)
 
     # Waiting
 
-    async def _try_later(self, why: str, retry_after: float | None = None) -> None:
+    async def _try_later(self, why: str, asked: float | None = None) -> None:
         if self.phase is not Phase.BROKEN:
             self._lifecycle.broke()
-        patience = self._world.patience
         unheard = self._world.clock.seconds() - self._progress_at
-        if not self.wanted and unheard > patience.unwanted:
+        if not self.wanted and unheard > self._world.patience.unwanted:
             raise ArtifactUnavailable(f"given up, no device waits for it: {why}")
-        delay = min(patience.longest_retry, patience.first_retry * 2**self._fruitless)
-        self._fruitless = min(self._fruitless + 1, 16)
-        delay *= 0.5 + self._world.jitter() / 2
-        delay = max(delay, min(retry_after or 0.0, 10 * patience.longest_retry))
-        self.log.warn("{name}: {why}; again in {delay:.1f} s", name=self.name, why=why, delay=delay)
-        await self._sleep(delay)
+        pause = self._backoff.pause(asked)
+        self.log.warn("{name}: {why}; again in {pause:.1f} s", name=self.name, why=why, pause=pause)
+        await self._waits.nap(pause)
 
     async def _await_fresher_link(self, used: StoreURL, status: int) -> None:
-        """Park until a device brings a newer link; they get one with each poll."""
+        """Park until a device brings a newer link: they get one with each poll."""
         self._lifecycle.broke()
-        if self._url != used:
-            return
         patience = self._world.patience
-        has_bytes = self._writer is not None and self._writer.taken > 0
-        self.log.warn(
-            "{name}: the store refuses the link ({status}); waiting for a fresher one",
-            name=self.name,
-            status=status,
-        )
-        await self._sleep(patience.unwanted if has_bytes else patience.fresher_link, nap=True)
+        begun = self._writer is not None and self._writer.taken > 0
+        if self._url == used:
+            self.log.warn(
+                "{name}: the store refuses the link ({status}); waiting for a fresher one",
+                name=self.name,
+                status=status,
+            )
+            await self._waits.nap(patience.unwanted if begun else patience.fresher_link)
         if self._url == used:
             raise ArtifactRefused(status)
-
-    async def _sleep(self, seconds: float, *, nap: bool = False) -> None:
-        """Wait; a fresher link ends a *nap* early."""
-        over: Deferred[None] = Deferred()
-        call = self._world.clock.callLater(seconds, over.callback, None)
-        if nap:
-            self._nap = over
-        try:
-            await self._interrupted_by_stop(over)
-        except CancelledError:
-            # The fresher link woke us.
-            pass
-        finally:
-            self._nap = None
-            if call.active():
-                call.cancel()
-
-    # Small things
-
-    def _expected_length(self) -> int | None:
-        return None if self._held is None else self._held.length
-
-    def _show_head(self) -> None:
-        if self.file is not None:
-            waiting, self._waiting_for_head = self._waiting_for_head, []
-            for deferred in waiting:
-                deferred.callback(self.file)
 
     async def _disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await self._world.threads.run(work, *args, **kwargs)
         except OSError as error:
             raise CacheUnusable(str(error)) from None
-
-    async def _interrupted_by_stop(self, awaited: Awaitable[T]) -> T:
-        waiting = Deferred.fromCoroutine(_wait(awaited))
-        self._interruptible = cast("Deferred[object]", waiting)
-        if self._stopping:
-            waiting.cancel()
-        try:
-            return await waiting
-        except CancelledError:
-            if self._stopping:
-                raise ArtifactUnavailable("the gateway is shutting down") from None
-            raise
-        finally:
-            self._interruptible = None
-
-
-async def _wait(awaited: Awaitable[T]) -> T:
-    return await awaited

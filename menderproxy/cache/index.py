@@ -1,0 +1,111 @@
+"""What the cache has: finished artifacts, and leftovers that only take room."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from menderproxy.cache.directory import Leftover
+from menderproxy.cache.eviction import Candidate
+from menderproxy.cache.file import ArtifactFile
+from menderproxy.cache.meta import ArtifactMeta
+
+LINGER = 10.0
+"""Seconds a file stays open unused: some devices ask for an artifact in thousands of ranges."""
+
+
+class Entry:
+    """
+    A finished artifact.
+
+    :ivar served_at: Unix time at which it was last served.
+    :ivar opening: devices that are about to use it.
+    :ivar file: it, while it is open.
+    """
+
+    def __init__(self, clock: IReactorTime, meta: ArtifactMeta, served_at: float):
+        self.meta = meta
+        self.served_at = served_at
+        self.opening = 0
+        self.file: ArtifactFile | None = None
+        self._clock = clock
+        self._closing: IDelayedCall | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it is being served or about to be."""
+        return self.opening > 0 or (self.file is not None and self.file.users > 1)
+
+    def keep_open(self, file: ArtifactFile) -> None:
+        """Serve from this file; one use of it becomes ours."""
+        self.file = file
+        self.served(self.served_at)
+
+    def served(self, now: float) -> None:
+        """It is served now: its file stays open for a while."""
+        self.served_at = now
+        if self._closing is not None and self._closing.active():
+            self._closing.reset(LINGER)
+        elif self.file is not None:
+            self._closing = self._clock.callLater(LINGER, self._maybe_close)
+
+    def _maybe_close(self) -> None:
+        self._closing = None
+        if self.in_use:
+            self._closing = self._clock.callLater(LINGER, self._maybe_close)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close the file; who reads it reads on."""
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
+        self._closing = None
+        file, self.file = self.file, None
+        if file is not None:
+            # The modification time tells the next process when it was last served.
+            os.utime(file.fd, (self.served_at, self.served_at))
+            file.release()
+
+
+class Index:
+    """
+    All that lies in the cache's directory, but for what is in flight.
+
+    :param in_flight: keys that a download works on.
+    """
+
+    def __init__(self, in_flight: Callable[[], Iterator[str]]):
+        self.entries: dict[str, Entry] = {}
+        self.leftovers: dict[str, Leftover] = {}
+        self._in_flight = in_flight
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes that all of it takes."""
+        stored = sum(entry.meta.length for entry in self.entries.values())
+        return stored + sum(leftover.length for leftover in self.leftovers.values())
+
+    def candidates(self) -> list[Candidate]:
+        """What could make room."""
+        busy = set(self._in_flight())
+        return [
+            *(
+                Candidate(key, entry.meta.length, entry.served_at, entry.in_use)
+                for key, entry in self.entries.items()
+            ),
+            *(
+                Candidate(one.key, one.length, one.used_at, one.key in busy)
+                for one in self.leftovers.values()
+                if one.key not in self.entries
+            ),
+        ]
+
+    def forget(self, key: str) -> None:
+        """It is about to be deleted."""
+        entry = self.entries.pop(key, None)
+        if entry is not None:
+            entry.close()
+        self.leftovers.pop(key, None)

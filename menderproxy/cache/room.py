@@ -1,0 +1,128 @@
+"""Room for one more artifact: the limits, what the disk has left, and who has to go."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TypeVar
+
+import attrs
+from twisted.internet.defer import DeferredLock
+from twisted.logger import Logger
+
+from menderproxy.cache.directory import CacheDirectory
+from menderproxy.cache.errors import CacheUnusable
+from menderproxy.cache.eviction import choose
+from menderproxy.cache.fallocate import reserve
+from menderproxy.cache.index import Index
+from menderproxy.cache.threads import Threads
+
+T = TypeVar("T")
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+INODES = 8
+"""Files that one artifact may need: itself, its sidecar, temporary ones, a directory."""
+
+
+@attrs.frozen
+class Limits:
+    """
+    What the cache may take.
+
+    :param max_size: bytes in all, or ``None`` for as much as there is.
+    :param min_free: bytes that have to stay free on the file system.
+    """
+
+    max_size: int | None = None
+    min_free: int = 0
+
+
+class Room:
+    """
+    Makes room before the first byte of an artifact is written.
+
+    :param in_flight: bytes promised to downloads under way.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        index: Index,
+        directory: CacheDirectory,
+        threads: Threads,
+        limits: Limits,
+        in_flight: Callable[[], int],
+    ):
+        self._index = index
+        self._directory = directory
+        self._threads = threads
+        self._limits = limits
+        self._in_flight = in_flight
+        self._turn = DeferredLock()
+
+    async def create(self, key: str, length: int | None) -> int:
+        """
+        Create the file for an artifact, with its space reserved.
+
+        :param length: bytes, or ``None`` when nobody knows.
+        :returns: its descriptor.
+        :raises CacheUnusable: there is no room for it, or the disk fails.
+        """
+        await self._turn.acquire()
+        try:
+            self._index.leftovers.pop(key, None)
+            await self._clear(length or 0)
+            return await self._evicting(self._directory.create_partial, key, length)
+        finally:
+            self._turn.release()
+
+    async def extend(self, fd: int, length: int) -> None:
+        """
+        Reserve the rest of a file that an earlier process began.
+
+        :raises CacheUnusable: there is no room for it, or the disk fails.
+        """
+        await self._turn.acquire()
+        try:
+            await self._evicting(reserve, fd, length)
+        finally:
+            self._turn.release()
+
+    async def _clear(self, length: int) -> None:
+        """Evict for the limits and for what the file system says is free."""
+        free = await self._disk(self._directory.free_space)
+        needed = length + self._limits.min_free - free.bytes
+        if self._limits.max_size is not None:
+            taken = self._index.bytes_used + self._in_flight()
+            needed = max(needed, taken + length - self._limits.max_size)
+        if free.inodes is not None and free.inodes < INODES:
+            needed = max(needed, 1)
+        await self._evict(needed)
+
+    async def _evicting(self, work: Callable[..., int], *args: object) -> int:
+        """Do what needs space; the disk is the one who knows whether there is enough."""
+        while True:
+            try:
+                return await self._threads.run(work, *args)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise CacheUnusable(str(error)) from None
+            await self._evict(1)
+
+    async def _evict(self, needed: int) -> None:
+        if needed <= 0:
+            return
+        chosen = choose(self._index.candidates(), needed)
+        if chosen is None:
+            raise CacheUnusable(f"no room: {needed} bytes more than can be freed")
+        for key in chosen:
+            self.log.info("evicting {key}", key=key)
+            self._index.forget(key)
+            await self._disk(self._directory.delete, key)
+
+    async def _disk(self, work: Callable[..., T], *args: object) -> T:
+        try:
+            return await self._threads.run(work, *args)
+        except OSError as error:
+            raise CacheUnusable(str(error)) from None
