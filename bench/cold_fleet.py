@@ -26,6 +26,7 @@ class Device:
     """One downloading thread, and what it saw."""
 
     site: BenchSite
+    link: str = ""
     rate: float = 0.0
     first_byte: float = 0.0
     seconds: float = 0.0
@@ -34,7 +35,7 @@ class Device:
 
     def download(self, stop: threading.Event) -> None:
         """Download the artifact, at most *rate* bytes a second."""
-        link = urlsplit(self.site.link)
+        link = urlsplit(self.link or self.site.link)
         context = ssl.create_default_context(cafile=str(self.site.ca_path))
         connection = http.client.HTTPSConnection(link.netloc, context=context, timeout=300)
         began = time.monotonic()

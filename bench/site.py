@@ -23,9 +23,9 @@ from menderproxy.wire.store_url import StoreURL
 SECRET = b"a secret for benchmarks only"
 HOST = "127.0.0.1"
 
-_ORIGIN = """
+_STORE = """
 import sys
-from twisted.internet import reactor, endpoints, ssl
+from twisted.internet import reactor, ssl
 from twisted.web.server import Site
 from menderproxy.demo.artifact_store import DemoArtifactStore
 port, certificate, key, length, rate = sys.argv[1:]
@@ -40,6 +40,22 @@ reactor.addSystemEventTrigger(
 reactor.run()
 """
 
+_SERVER = """
+import sys
+from twisted.internet import reactor, ssl
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+class Nothing(Resource):
+    isLeaf = True
+    def render(self, request):
+        request.setResponseCode(204)
+        return b""
+port, certificate, key = sys.argv[1:]
+tls = ssl.DefaultOpenSSLContextFactory(key, certificate)
+reactor.listenSSL(int(port), Site(Nothing()), tls, interface="127.0.0.1")
+reactor.run()
+"""
+
 
 @attrs.frozen
 class BenchSite:
@@ -47,6 +63,7 @@ class BenchSite:
     What a benchmark needs to know of the running processes.
 
     :param link: local link to the artifact.
+    :param store_link: the presigned one to the store itself.
     """
 
     gateway: subprocess.Popen[bytes]
@@ -55,6 +72,7 @@ class BenchSite:
     https_port: int
     http_port: int
     link: str
+    store_link: str
     cache: Path
 
     def peak_rss(self) -> float:
@@ -77,25 +95,34 @@ class BenchSite:
 
 
 @contextmanager
-def running(directory: Path, length: int, rate: float) -> Iterator[BenchSite]:
+def running(
+    directory: Path, length: int, rate: float, cache: Path | None = None
+) -> Iterator[BenchSite]:
     """
     Start a store with one artifact, and a gateway with an empty cache.
 
     :param length: bytes of the artifact.
     :param rate: bytes a second of the uplink, 0 for no limit.
+    :param cache: the cache's directory, if it is to be on another disk.
     """
     authority = ThrowAwayAuthority.create()
     certificate, key = authority.issue(HOST).write(directory)
     ca_path = directory / "ca.pem"
     ca_path.write_bytes(authority.certificate_pem)
-    origin_port, https_port, http_port = free_port(0), free_port(0), free_port(0)
-    arguments = [str(origin_port), str(certificate), str(key), str(length), str(rate)]
-    origin = subprocess.Popen([sys.executable, "-c", _ORIGIN, *arguments], stdout=subprocess.PIPE)
+    store_port, server_port, https_port, http_port = (free_port(0) for _ in range(4))
+    credentials = [str(certificate), str(key)]
+    origin = subprocess.Popen(
+        [sys.executable, "-c", _STORE, str(store_port), *credentials, str(length), str(rate)],
+        stdout=subprocess.PIPE,
+    )
+    server = subprocess.Popen([sys.executable, "-c", _SERVER, str(server_port), *credentials])
     assert origin.stdout is not None
     store_link = StoreURL.parse(origin.stdout.readline().decode().strip())
     url = f"https://{HOST}:{https_port}"
     config = directory / "gateway.conf"
-    config.write_text(json.dumps(_configuration(directory, url, http_port, certificate, key)))
+    cache = directory / "cache" if cache is None else cache
+    document = _configuration(directory, cache, url, http_port, server_port, certificate, key)
+    config.write_text(json.dumps(document))
     log = (directory / "gateway.log").open("wb")
     twistd = Path(sys.executable).with_name("twistd")
     command = [str(twistd), "--nodaemon", "--pidfile=", "mender-gateway", "--config", str(config)]
@@ -103,22 +130,30 @@ def running(directory: Path, length: int, rate: float) -> Iterator[BenchSite]:
     try:
         _wait_until_alive(f"http://{HOST}:{http_port}/api/internal/v1/gateway/alive")
         link = LinkSigner(url, SECRET, 86400.0).sign(store_link, "bench", time.time())
-        yield BenchSite(gateway, origin, ca_path, https_port, http_port, link, directory / "cache")
+        yield BenchSite(
+            gateway, origin, ca_path, https_port, http_port, link, str(store_link), cache
+        )
     finally:
-        for process in (gateway, origin):
+        for process in (gateway, origin, server):
             process.terminate()
             process.wait(30)
         log.close()
 
 
 def _configuration(
-    directory: Path, url: str, http_port: int, certificate: Path, key: Path
+    directory: Path,
+    cache_path: Path,
+    url: str,
+    http_port: int,
+    server_port: int,
+    certificate: Path,
+    key: Path,
 ) -> dict[str, object]:
     from base64 import b64encode
 
     cache = {
         "Enabled": True,
-        "Path": str(directory / "cache"),
+        "Path": str(cache_path),
         "SignatureSecret": b64encode(SECRET).decode(),
     }
     proxy = {
@@ -137,7 +172,10 @@ def _configuration(
             "ServerCertificate": str(certificate),
             "ServerKey": str(key),
         },
-        "UpstreamServer": {"URL": f"https://{HOST}:1", "CACertificate": str(directory / "ca.pem")},
+        "UpstreamServer": {
+            "URL": f"https://{HOST}:{server_port}",
+            "CACertificate": str(directory / "ca.pem"),
+        },
     }
 
 
