@@ -34,6 +34,11 @@ class Options(usage.Options):
 
     opt_h = usage.Options.opt_help
 
+    def getSynopsis(self) -> str:
+        """How to call it: by itself, or as a part of twistd's own command line."""
+        synopsis: str = super().getSynopsis()
+        return synopsis if self.parent is not None else f"Usage: mender-gateway {synopsis}"
+
     def postOptions(self) -> None:
         """Check what was given."""
         if self["log-level"] not in LEVELS:

@@ -14,14 +14,16 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from menderproxy.cache.directory import CacheDirectory
-from menderproxy.cache.download import Download, Fetch, Surroundings
-from menderproxy.cache.errors import ArtifactError
+from menderproxy.cache.download import Download
+from menderproxy.cache.errors import ArtifactError, ArtifactUnavailable
 from menderproxy.cache.file import ArtifactFile
 from menderproxy.cache.index import Entry, Index
+from menderproxy.cache.inspection import Inspection
 from menderproxy.cache.patience import Patience
 from menderproxy.cache.reader import Reader
 from menderproxy.cache.room import Limits, Room
-from menderproxy.cache.threads import Threads
+from menderproxy.cache.surroundings import Fetch, Surroundings
+from menderproxy.cache.threads import Threads, shielded
 from menderproxy.wire.store_url import StoreURL
 
 REMEMBERED_LINKS = 4096
@@ -57,6 +59,7 @@ class ArtifactCache(Service):
     :param threads: for all that blocks.
     :param fetch: asks a store.
     :param now: Unix time.
+    :param inspector: makes what looks at artifacts after they are published, if anything does.
     """
 
     log = Logger()
@@ -72,6 +75,7 @@ class ArtifactCache(Service):
         jitter: Callable[[], float] = random.random,
         patience: Patience | None = None,
         limits: Limits | None = None,
+        inspector: Callable[[Index], Inspection] | None = None,
     ):
         self._reactor = reactor
         self._directory = directory
@@ -80,6 +84,7 @@ class ArtifactCache(Service):
         self._running: set[Deferred[None]] = set()
         self._links: OrderedDict[str, StoreURL] = OrderedDict()
         self.index = Index(lambda: iter(self._downloads))
+        self._inspection = None if inspector is None else inspector(self.index)
         self._world = Surroundings(
             clock=reactor,
             now=now,
@@ -93,6 +98,7 @@ class ArtifactCache(Service):
                 lambda: sum(download.promised for download in self._downloads.values()),
             ),
             fetch=fetch,
+            condemns=self.index.condemns,
             jitter=jitter,
             patience=Patience() if patience is None else patience,
         )
@@ -110,18 +116,24 @@ class ArtifactCache(Service):
             self.index.entries[stored.meta.key] = entry
         for leftover in self._directory.leftovers():
             self.index.leftovers[leftover.key] = leftover
+        for bad in self._directory.condemned():
+            self.index.condemned[bad.key] = bad
+        if self._inspection is not None:
+            self._inspection.start()
 
     async def stop(self) -> None:
         """Break off the downloads; what is here of them stays for the next process."""
+        super().stopService()  # type: ignore[no-untyped-call]
         for download in self._downloads.values():
             download.stop()
         await DeferredList(list(self._running))
+        if self._inspection is not None:
+            await self._inspection.stop()
         for entry in self.index.entries.values():
             entry.close()
         self.index.entries.clear()
         self.index.leftovers.clear()
         self._directory.release()
-        super().stopService()  # type: ignore[no-untyped-call]
 
     def remember(self, url: StoreURL) -> None:
         """A deployment named this link: of several to one artifact the newest counts."""
@@ -160,6 +172,8 @@ class ArtifactCache(Service):
                     self.index.forget(key)
         download = self._downloads.get(key)
         if download is None:
+            if not self.running:
+                raise ArtifactUnavailable("the gateway is shutting down")
             download = self._start_download(key, self.freshest(url), name)
         return OpenArtifact(await download.head(), self._threads)
 
@@ -167,17 +181,21 @@ class ArtifactCache(Service):
         entry.opening += 1
         try:
             if entry.file is None:
-                fd = await self._threads.run(self._directory.open_object, key)
-                if entry.file is None:
-                    entry.keep_open(self._whole_file(entry, fd))
-                else:
-                    # Another device was faster.
-                    os.close(fd)
+                opening = self._threads.run(self._directory.open_object, key)
+                await shielded(opening.addCallback(self._opened, entry))
             assert entry.file is not None
             entry.served(self._world.now())
             return entry.file
         finally:
             entry.opening -= 1
+
+    def _opened(self, fd: int, entry: Entry) -> None:
+        """Keep the file, even if the device that asked for it has gone meanwhile."""
+        if entry.file is None:
+            entry.keep_open(self._whole_file(entry, fd))
+        else:
+            # Another device was faster.
+            os.close(fd)
 
     def _whole_file(self, entry: Entry, fd: int) -> ArtifactFile:
         length = entry.meta.length
@@ -204,3 +222,5 @@ class ArtifactCache(Service):
         entry = Entry(self._reactor, file.meta, self._world.now())
         entry.keep_open(file)
         self.index.entries[download.key] = entry
+        if self._inspection is not None:
+            self._inspection.look_at(download.key)

@@ -32,7 +32,9 @@ def judge(held: RemoteObject | None, offset: int, answer: RemoteObject) -> Verdi
     :param held: how the store described the object that the first *offset* bytes are of.
     """
     if answer.status == 200:
-        return Verdict.BEGIN if offset == 0 else Verdict.ANEW
+        if held is None:
+            return Verdict.BEGIN
+        return Verdict.CONTINUE if offset == 0 and held.same_object(answer) else Verdict.ANEW
     if answer.status == 206:
         goes_on = held is not None and answer.first == offset and held.same_object(answer)
         return Verdict.CONTINUE if goes_on and offset else Verdict.CHANGED

@@ -7,6 +7,7 @@ The cache's directory: which file means what, and how one comes into being safel
     objects/<kk>/<key>.json   its sidecar
     partial/<key>.part        one in flight, as long as what is here of it
     partial/<key>.json        its sidecar, with the offset that is safe on the disk
+    quarantine/<key>          an artifact that was found bad, for a look at it; and its sidecar
     signature-secret          signs local links when no secret is configured
     lock                      held by the process that owns the directory
 
@@ -25,6 +26,7 @@ from secrets import token_bytes
 
 import attrs
 
+from menderproxy.cache.durable import sync_directory, write_safely
 from menderproxy.cache.errors import CacheDirectoryError
 from menderproxy.cache.fallocate import reserve
 from menderproxy.cache.meta import ArtifactMeta
@@ -99,6 +101,7 @@ class CacheDirectory:
         self.path = path
         self._objects = path / "objects"
         self._partial = path / "partial"
+        self._quarantine = path / "quarantine"
         self._boot_id = _boot_id() if boot_id is None else boot_id
         self._lock: int | None = None
 
@@ -109,7 +112,7 @@ class CacheDirectory:
         :raises CacheDirectoryError: it can't be made or written, or another process has it.
         """
         try:
-            for directory in (self.path, self._objects, self._partial):
+            for directory in (self.path, self._objects, self._partial, self._quarantine):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             # flock, not lockf: a POSIX lock is lost when *any* descriptor of the file closes.
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -117,9 +120,12 @@ class CacheDirectory:
             raise CacheDirectoryError(f"{self.path}: {error.strerror}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(lock)
             raise CacheDirectoryError(f"{self.path}: in use by another process") from None
+        except OSError as error:
+            os.close(lock)
+            raise CacheDirectoryError(f"{self.path}: can't be locked: {error.strerror}") from None
         self._lock = lock
 
     def secret(self) -> bytes:
@@ -132,7 +138,7 @@ class CacheDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not path.exists():
-                _write_safely(path, token_bytes(32))
+                write_safely(path, token_bytes(32))
             secret = path.read_bytes()
         except OSError as error:
             raise CacheDirectoryError(f"{path}: {error.strerror}") from None
@@ -155,18 +161,21 @@ class CacheDirectory:
         A file without a matching sidecar, or of another length than it says, was not
         published by us: it goes.
         """
-        for data in sorted(self._objects.glob("??/*")):
-            if data.suffix:
-                if data.suffix != ".json" or not data.with_suffix("").exists():
-                    data.unlink(missing_ok=True)
+        # A file comes before its sidecar, which goes when the file has gone.
+        for path in sorted(self._objects.glob("??/*")):
+            if path.is_dir():
                 continue
-            stored = self._stored(data)
+            if path.suffix == ".json" and path.with_suffix("").exists():
+                continue
+            stored = self._stored(path)
             if stored is None:
-                self.remove(data.name)
+                path.unlink(missing_ok=True)
             else:
                 yield stored
 
     def _stored(self, data: Path) -> StoredArtifact | None:
+        if not KEY.match(data.name) or data != self.object_path(data.name):
+            return None
         try:
             meta, _ = ArtifactMeta.from_json(data.with_suffix(".json").read_bytes())
             status = data.stat()
@@ -187,9 +196,10 @@ class CacheDirectory:
         return fd
 
     def delete(self, key: str) -> None:
-        """Delete whatever there is under this key."""
+        """Delete whatever bytes there are under this key."""
         self.remove(key)
         self.remove_partial(key)
+        (self._quarantine / key).unlink(missing_ok=True)
 
     def free_space(self) -> Space:
         """
@@ -204,19 +214,74 @@ class CacheDirectory:
 
     def leftovers(self) -> Iterator[Leftover]:
         """Find the partial files of earlier processes, and clear away what is no use."""
-        for path in sorted(self._partial.iterdir()):
-            sidecar = path.with_suffix(".json")
-            if path.suffix == ".part" and KEY.match(path.stem) and sidecar.exists():
-                status = path.stat()
-                yield Leftover(path.stem, status.st_blocks * 512, status.st_mtime)
-            elif path.suffix != ".json" or not path.with_suffix(".part").exists():
+        for path in sorted(self._quarantine.iterdir()):
+            if KEY.match(path.name):
+                # Nobody misses it: it goes before anything else does.
+                yield Leftover(path.name, path.stat().st_size, 0.0)
+        # Again a file comes before its sidecar.
+        for path in sorted(self._partial.iterdir(), reverse=True):
+            if path.is_dir():
+                continue
+            if path.suffix == ".json" and path.with_suffix(".part").exists():
+                continue
+            ours = path.suffix == ".part" and KEY.match(path.stem)
+            leftover = self.leftover(path.stem) if ours else None
+            if leftover is None:
                 path.unlink(missing_ok=True)
+            else:
+                yield leftover
+
+    def leftover(self, key: str) -> Leftover | None:
+        """
+        What is here of an artifact that nobody fetches now.
+
+        :raises OSError: the disk fails.
+        """
+        path = self.partial_path(key)
+        try:
+            path.with_suffix(".json").stat()
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return Leftover(key, status.st_blocks * 512, status.st_mtime)
 
     def remove(self, key: str) -> None:
         """Delete a finished artifact; whoever has it open reads on."""
         path = self.object_path(key)
         path.unlink(missing_ok=True)
         path.with_suffix(".json").unlink(missing_ok=True)
+
+    def save_meta(self, meta: ArtifactMeta) -> None:
+        """Write a finished artifact's sidecar anew."""
+        path = self.object_path(meta.key)
+        if path.exists():
+            write_safely(path.with_suffix(".json"), meta.to_json())
+
+    def quarantine(self, meta: ArtifactMeta, why: str, *, may_be_the_stores: bool) -> bool:
+        """
+        Take an artifact out of service.
+
+        :param may_be_the_stores: the fault may be in what the store has.
+        :returns: whether it is: the last one quarantined under this key was the same.
+        """
+        record = self._quarantine / f"{meta.key}.json"
+        condemned = False
+        with contextlib.suppress(OSError, ValueError):
+            before, _ = ArtifactMeta.from_json(record.read_bytes())
+            condemned = may_be_the_stores and before.sha256 == meta.sha256
+        write_safely(record, meta.to_json(why=why, condemned=condemned))
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.object_path(meta.key), self._quarantine / meta.key)
+        self.remove(meta.key)
+        return condemned
+
+    def condemned(self) -> Iterator[ArtifactMeta]:
+        """Find the artifacts that were found bad at the store itself."""
+        for record in sorted(self._quarantine.glob("*.json")):
+            with contextlib.suppress(OSError, ValueError):
+                meta, more = ArtifactMeta.from_json(record.read_bytes())
+                if more.get("condemned"):
+                    yield meta
 
     def object_path(self, key: str) -> Path:
         """Where the finished artifact lies."""
@@ -240,10 +305,7 @@ class CacheDirectory:
         try:
             meta, more = ArtifactMeta.from_json(path.with_suffix(".json").read_bytes())
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            self.remove_partial(key)
-            return None
-        except ValueError:
+        except (FileNotFoundError, ValueError):
             self.remove_partial(key)
             return None
         offset = os.fstat(fd).st_size
@@ -254,8 +316,10 @@ class CacheDirectory:
             os.close(fd)
             self.remove_partial(key)
             return None
-        if os.fstat(fd).st_size > offset:
+        if more.get("boot_id") != self._boot_id:
+            # From now on the page cache keeps what we write, and the length counts again.
             os.ftruncate(fd, offset)
+            self.save_partial(meta, offset)
         return PartialArtifact(meta, fd, offset)
 
     def create_partial(self, key: str, length: int | None) -> int:
@@ -284,7 +348,7 @@ class CacheDirectory:
         :param durable: so many bytes of it are synced to the disk.
         """
         path = self.partial_path(meta.key).with_suffix(".json")
-        _write_safely(path, meta.to_json(durable=durable, boot_id=self._boot_id))
+        write_safely(path, meta.to_json(durable=durable, boot_id=self._boot_id))
 
     def remove_partial(self, key: str) -> None:
         """Delete an artifact in flight."""
@@ -302,13 +366,15 @@ class CacheDirectory:
         final = self.object_path(meta.key)
         if not final.parent.exists():
             final.parent.mkdir(mode=0o700, exist_ok=True)
-            _sync_directory(self._objects)
+            sync_directory(self._objects)
+        # Never a sidecar beside bytes that it doesn't describe, should older ones lie there.
+        final.unlink(missing_ok=True)
         os.fsync(fd)
-        _write_safely(final.with_suffix(".json"), meta.to_json())
+        write_safely(final.with_suffix(".json"), meta.to_json())
         os.rename(self.partial_path(meta.key), final)
-        _sync_directory(final.parent)
+        sync_directory(final.parent)
         self.partial_path(meta.key).with_suffix(".json").unlink(missing_ok=True)
-        _sync_directory(self._partial)
+        sync_directory(self._partial)
 
 
 def _boot_id() -> str:
@@ -316,24 +382,3 @@ def _boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return f"unknown-{os.getpid()}"
-
-
-def _write_safely(path: Path, content: bytes) -> None:
-    """Replace a small file so that either the old or the new content survives a power cut."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(temporary, path)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from typing import ParamSpec, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from menderproxy.cache.checksums import MAX_REJECTIONS, Checksums
 from menderproxy.cache.continuity import Verdict, judge
-from menderproxy.cache.directory import CacheDirectory
 from menderproxy.cache.errors import (
     ArtifactChanged,
     ArtifactError,
@@ -25,56 +22,11 @@ from menderproxy.cache.inflow import Inflow, InflowBroken
 from menderproxy.cache.interruptible import Interruptible, Stopped
 from menderproxy.cache.lifecycle import Phase, lifecycle
 from menderproxy.cache.meta import ArtifactMeta
-from menderproxy.cache.patience import Backoff, Patience
-from menderproxy.cache.room import Room
-from menderproxy.cache.threads import Threads
+from menderproxy.cache.patience import Backoff
+from menderproxy.cache.surroundings import StoreReply, Surroundings
 from menderproxy.cache.writer import Digests, Writer
-from menderproxy.wire.body import Body
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-MAX_REJECTIONS = 3
-
-
-class StoreReply(Protocol):
-    """A store's answer: its head, and a body to be delivered or aborted."""
-
-    @property
-    def remote(self) -> RemoteObject:
-        """The head."""
-
-    @property
-    def body(self) -> Body:
-        """The body."""
-
-
-class Fetch(Protocol):
-    """Asks a store for an artifact."""
-
-    def __call__(self, url: StoreURL, range_header: bytes | None) -> Awaitable[StoreReply]:
-        """Ask; any exception means that the store can't be had now."""
-
-
-@attrs.frozen
-class Surroundings:
-    """
-    What a download needs of the world.
-
-    :param now: Unix time.
-    :param jitter: a random number from 0 to 1.
-    """
-
-    clock: IReactorTime
-    now: Callable[[], float]
-    threads: Threads
-    directory: CacheDirectory
-    room: Room
-    fetch: Fetch
-    jitter: Callable[[], float]
-    patience: Patience
 
 
 class Download:
@@ -103,12 +55,14 @@ class Download:
         self._writer: Writer | None = None
         self._inflow: Inflow | None = None
         self._ended = False
-        self._rejected: list[bytes] = []
+        self._checksums = Checksums()
         self._failure: ArtifactError | None = None
         self._waiting_for_head: list[Deferred[ArtifactFile]] = []
         self._waits = Interruptible(world.clock)
         self._backoff = Backoff(world.patience, world.jitter)
         self._progress_at = world.clock.seconds()
+        self._refused_at: float | None = None
+        self._parked = False
         self._lifecycle = lifecycle(self._enter)
 
     def _enter(self, phase: Phase) -> None:
@@ -135,7 +89,8 @@ class Download:
         """A newer link to the same artifact."""
         if url != self._url:
             self._url = url
-            self._waits.wake()
+            if self._parked:
+                self._waits.wake()
 
     @property
     def wanted(self) -> bool:
@@ -188,24 +143,19 @@ class Download:
 
     async def _take_up(self) -> None:
         """Go on with what an earlier process left."""
-        partial = await self._disk(self._world.directory.open_partial, self.key)
+        self._world.room.claim(self.key)
+        partial = await self._world.disk(self._world.directory.open_partial, self.key)
         if partial is None:
             return
         meta, self._fd = partial.meta, partial.fd
-        self._held = RemoteObject(
-            status=200,
-            length=meta.length,
-            etag=meta.etag,
-            last_modified=meta.last_modified,
-            content_type=meta.content_type,
-        )
-        self._changed_at = meta.changed_at
         await self._world.room.extend(partial.fd, meta.length)
+        self._held, self._changed_at = meta.remote, meta.changed_at
         self._follow(partial.fd, partial.offset, meta)
         self.log.info("{name}: going on at {offset}", name=self.name, offset=partial.offset)
 
     async def _one_connection(self) -> None:
         """Ask the store once, and take what it gives."""
+        self._check_disk()
         offset = self._offset()
         url = self._url
         if self.phase is Phase.BROKEN:
@@ -222,6 +172,7 @@ class Download:
         verdict = judge(self._held, offset, reply.remote)
         if verdict in (Verdict.BEGIN, Verdict.ANEW, Verdict.CONTINUE):
             self._lifecycle.answered()
+            self._refused_at = None
             await self._receive(verdict, reply)
         else:
             reply.body.abort()
@@ -241,30 +192,36 @@ class Download:
     async def _receive(self, verdict: Verdict, reply: StoreReply) -> None:
         try:
             await self._prepare(verdict, reply.remote)
+            self._check_disk()
         except BaseException:
             reply.body.abort()
             raise
         assert self._writer is not None
-        before = self._writer.taken
+        before, broken = self._writer.taken, None
         self._inflow = Inflow(reply.body, self._writer, self._expected_length())
         try:
             await self._waits.wait_for(self._inflow.run())
             self._ended = True
-        except InflowBroken as broken:
-            if self._writer.taken > before:
-                self._backoff.progress()
-                self._progress_at = self._world.clock.seconds()
-            await self._try_later(str(broken))
+        except InflowBroken as error:
+            broken = str(error)
         finally:
             self._inflow = None
-        if self._writer.failure is not None:
+        self._check_disk()
+        if broken is not None and not self._all_here():
+            if self._offset() > before:
+                self._backoff.progress()
+                self._progress_at = self._world.clock.seconds()
+            await self._try_later(broken)
+
+    def _check_disk(self) -> None:
+        if self._writer is not None and self._writer.failure is not None:
             raise CacheUnusable(str(self._writer.failure))
 
     async def _prepare(self, verdict: Verdict, remote: RemoteObject) -> None:
         """Have a file that the bytes of this answer belong into."""
         if verdict is Verdict.CONTINUE:
             assert self._held is not None
-            # An earlier process's sidecar doesn't know the checksums.
+            # Not every answer tells the checksums.
             self._held = attrs.evolve(
                 self._held,
                 md5=self._held.md5 or remote.md5,
@@ -273,12 +230,14 @@ class Download:
             return
         if verdict is Verdict.ANEW:
             await self._start_over("the store sends another object")
+        if self._world.condemns(self.key, remote.etag, remote.length):
+            raise ArtifactUnavailable("the store still has the version that was found bad")
         self._fd = await self._world.room.create(self.key, remote.length)
         self._held, self._ended = remote, False
         meta = None if remote.length is None else self._meta(remote, remote.length)
         self._follow(self._fd, 0, meta)
         if meta is not None:
-            await self._disk(self._world.directory.save_partial, meta, 0)
+            await self._world.disk(self._world.directory.save_partial, meta, 0)
 
     def _follow(self, fd: int, offset: int, meta: ArtifactMeta | None) -> None:
         def save(durable: int) -> None:
@@ -299,20 +258,21 @@ class Download:
         return self.file
 
     def _meta(self, remote: RemoteObject, length: int) -> ArtifactMeta:
-        return ArtifactMeta(
+        return ArtifactMeta.of(
+            remote,
+            length,
             key=self.key,
             source=self._url.redacted,
             name=self.name,
-            length=length,
-            etag=remote.etag,
-            last_modified=remote.last_modified,
-            content_type=remote.content_type,
             changed_at=self._changed_at,
         )
 
     def _wrote(self) -> None:
-        if self.file is not None and self._writer is not None:
-            self.file.commit(self._writer.committed)
+        if self._writer is not None:
+            if self.file is not None:
+                self.file.commit(self._writer.committed)
+            if self._writer.failure is not None:
+                self._waits.wake()
         if self._inflow is not None:
             self._inflow.written()
 
@@ -326,22 +286,14 @@ class Download:
             digests = await self._writer.digests()
         except OSError as error:
             raise CacheUnusable(str(error)) from None
-        sha256 = digests.sha256.digest()
-        if self._held.sha256 is not None:
-            right = sha256 == self._held.sha256
-        elif self._held.md5 is not None:
-            # The same bytes twice, against a tag that only looks like an MD5: believe them.
-            right = digests.md5.digest() == self._held.md5 or sha256 in self._rejected
-        else:
-            right = True
-        if right:
+        sha256, md5 = digests.sha256.digest(), digests.md5.digest()
+        if self._checksums.accept(self._held, sha256=sha256, md5=md5):
             return digests
-        self._rejected.append(sha256)
-        why = "what the store sent doesn't match its checksum"
-        if len(self._rejected) >= MAX_REJECTIONS:
-            raise ArtifactUnavailable(f"{why}, {MAX_REJECTIONS} times")
         self._lifecycle.rejected()
+        why = "what the store sent doesn't match its checksum"
         await self._start_over(why)
+        if self._checksums.hopeless:
+            raise ArtifactUnavailable(f"{why}, {MAX_REJECTIONS} times")
         await self._try_later(why)
         return None
 
@@ -358,7 +310,7 @@ class Download:
         file.complete()
         self._show_head()
         await self._writer.close(sync=False)
-        await self._disk(self._world.directory.publish, self._fd, file.meta)
+        await self._world.disk(self._world.directory.publish, self._fd, file.meta)
         self._lifecycle.published()
         return file
 
@@ -390,10 +342,12 @@ class Download:
         """
         Let go of the file.
 
-        :param keep: it stays on the disk, to go on with another time.
+        :param keep: it stays on the disk, to go on with another time, if that can be done.
         """
         writer, file, fd = self._writer, self.file, self._fd
         self._writer, self.file, self._fd = None, None, None
+        # Without a length there is no sidecar, and no going on.
+        keep = keep and file is not None
         if writer is not None:
             await writer.close(sync=keep)
         if file is not None:
@@ -402,11 +356,13 @@ class Download:
             file.release()
         elif fd is not None:
             os.close(fd)
-        if not keep:
-            try:
-                await self._disk(self._world.directory.remove_partial, self.key)
-            except CacheUnusable as error:
-                self.log.warn("{name}: {error}", name=self.name, error=error)
+        try:
+            if keep:
+                await self._world.room.leave(self.key)
+            else:
+                await self._world.disk(self._world.directory.remove_partial, self.key)
+        except CacheUnusable as error:
+            self.log.warn("{name}: {error}", name=self.name, error=error)
 
     # Waiting
 
@@ -423,20 +379,22 @@ class Download:
     async def _await_fresher_link(self, used: StoreURL, status: int) -> None:
         """Park until a device brings a newer link: they get one with each poll."""
         self._lifecycle.broke()
-        patience = self._world.patience
+        now, patience = self._world.clock.seconds(), self._world.patience
+        if self._refused_at is None:
+            self._refused_at = now
         begun = self._writer is not None and self._writer.taken > 0
-        if self._url == used:
+        until = self._refused_at + (patience.unwanted if begun else patience.fresher_link)
+        if self._url == used and now < until:
             self.log.warn(
                 "{name}: the store refuses the link ({status}); waiting for a fresher one",
                 name=self.name,
                 status=status,
             )
-            await self._waits.nap(patience.unwanted if begun else patience.fresher_link)
-        if self._url == used:
+            self._parked = True
+            try:
+                await self._waits.nap(until - now)
+            finally:
+                self._parked = False
+        self._check_disk()
+        if self._url == used or now >= until:
             raise ArtifactRefused(status)
-
-    async def _disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await self._world.threads.run(work, *args, **kwargs)
-        except OSError as error:
-            raise CacheUnusable(str(error)) from None

@@ -10,7 +10,9 @@ FALLOC_FL_KEEP_SIZE = 1
 UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+# Where file offsets have 32 bits by default, as on small ARM boards, there are two of them.
+_fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate
+_fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def reserve(fd: int, length: int) -> bool:
@@ -24,9 +26,11 @@ def reserve(fd: int, length: int) -> bool:
     :returns: whether the file system can reserve.
     :raises OSError: there is no room, or the disk fails.
     """
-    if _libc.fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, length) == 0:
+    if _fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, length) == 0:
         return True
     code = ctypes.get_errno()
+    if code == errno.EINTR:
+        return reserve(fd, length)
     if code in UNSUPPORTED:
         return False
     raise OSError(code, os.strerror(code))

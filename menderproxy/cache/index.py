@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 
@@ -66,7 +67,8 @@ class Entry:
         file, self.file = self.file, None
         if file is not None:
             # The modification time tells the next process when it was last served.
-            os.utime(file.fd, (self.served_at, self.served_at))
+            with contextlib.suppress(OSError):
+                os.utime(file.fd, (self.served_at, self.served_at))
             file.release()
 
 
@@ -75,11 +77,14 @@ class Index:
     All that lies in the cache's directory, but for what is in flight.
 
     :param in_flight: keys that a download works on.
+    :ivar condemned: artifacts that are bad at the store itself, by key: two downloads of them
+        brought the same bad bytes.
     """
 
     def __init__(self, in_flight: Callable[[], Iterator[str]]):
         self.entries: dict[str, Entry] = {}
         self.leftovers: dict[str, Leftover] = {}
+        self.condemned: dict[str, ArtifactMeta] = {}
         self._in_flight = in_flight
 
     @property
@@ -102,6 +107,11 @@ class Index:
                 if one.key not in self.entries
             ),
         ]
+
+    def condemns(self, key: str, etag: str | None, length: int | None) -> bool:
+        """Whether the store still has the version that was found bad."""
+        bad = self.condemned.get(key)
+        return bad is not None and (bad.etag, bad.length) == (etag, length)
 
     def forget(self, key: str) -> None:
         """It is about to be deleted."""

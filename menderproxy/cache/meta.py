@@ -7,6 +7,8 @@ from typing import Self
 
 import attrs
 
+from menderproxy.wire.remote import RemoteObject
+
 FORMAT = 1
 
 
@@ -22,10 +24,14 @@ class ArtifactMeta:
     :param etag: the store's entity tag, as it came.
     :param last_modified: the store's Last-Modified, as it came.
     :param content_type: the store's Content-Type, as it came.
+    :param store_md5: hex digest of the whole as the store gave it, empty when it gave none.
+    :param store_sha256: the same, SHA-256.
     :param changed_at: Unix time at which this version was first seen *in place of another*;
         0 when it is the only one we know. Links issued before that may belong to the other.
     :param sha256: hex digest of the whole, once it is whole.
     :param stored_at: Unix time at which it became whole.
+    :param verified: what the inspection found: empty before it, then ``good``, ``signed`` or why
+        nothing can be said.
     """
 
     key: str
@@ -35,9 +41,50 @@ class ArtifactMeta:
     etag: str | None = None
     last_modified: str | None = None
     content_type: str | None = None
+    store_md5: str = ""
+    store_sha256: str = ""
     changed_at: float = 0.0
     sha256: str = ""
     stored_at: float = 0.0
+    verified: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        remote: RemoteObject,
+        length: int,
+        *,
+        key: str,
+        source: str,
+        name: str,
+        changed_at: float,
+    ) -> Self:
+        """What a store's answer says of an artifact; see the class for the rest."""
+        return cls(
+            key=key,
+            source=source,
+            name=name,
+            length=length,
+            etag=remote.etag,
+            last_modified=remote.last_modified,
+            content_type=remote.content_type,
+            store_md5=(remote.md5 or b"").hex(),
+            store_sha256=(remote.sha256 or b"").hex(),
+            changed_at=changed_at,
+        )
+
+    @property
+    def remote(self) -> RemoteObject:
+        """The artifact as the store described it."""
+        return RemoteObject(
+            status=200,
+            length=self.length,
+            etag=self.etag,
+            last_modified=self.last_modified,
+            content_type=self.content_type,
+            md5=bytes.fromhex(self.store_md5) or None,
+            sha256=bytes.fromhex(self.store_sha256) or None,
+        )
 
     def to_json(self, **more: object) -> bytes:
         """
@@ -67,7 +114,8 @@ class ArtifactMeta:
         return meta, document
 
     def _check_types(self) -> None:
-        texts = (self.key, self.source, self.name, self.sha256)
+        digests = (self.store_md5, self.store_sha256, self.sha256)
+        texts = (self.key, self.source, self.name, *digests, self.verified)
         optional = (self.etag, self.last_modified, self.content_type)
         numbers = (self.length, self.changed_at, self.stored_at)
         if not (
@@ -78,3 +126,5 @@ class ArtifactMeta:
             and self.length >= 0
         ):
             raise ValueError("a value of the wrong type")
+        for digest in digests:
+            bytes.fromhex(digest)

@@ -7,7 +7,7 @@ import os
 from twisted.internet.defer import Deferred
 
 from menderproxy.cache.file import ArtifactFile
-from menderproxy.cache.threads import Threads
+from menderproxy.cache.threads import Threads, shielded
 
 
 class Reader:
@@ -71,8 +71,7 @@ class Reader:
         # The file stays open for the thread, whatever becomes of the reader meanwhile.
         self._file.acquire()
         reading = self._threads.run(os.pread, self._file.fd, size, self._position)
-        reading.addBoth(self._let_go)
-        return reading.addCallback(self._advance)
+        return shielded(reading.addBoth(self._let_go)).addCallback(self._advance)
 
     def _let_go(self, result: bytes) -> bytes:
         self._file.release()

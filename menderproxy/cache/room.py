@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -61,6 +62,20 @@ class Room:
         self._in_flight = in_flight
         self._turn = DeferredLock()
 
+    def claim(self, key: str) -> None:
+        """What an earlier download left of this artifact is taken up: it can't make room now."""
+        self._index.leftovers.pop(key, None)
+
+    async def leave(self, key: str) -> None:
+        """
+        A download leaves its part of the artifact on the disk: to go on with, or to make room.
+
+        :raises CacheUnusable: the disk fails.
+        """
+        leftover = await self._disk(self._directory.leftover, key)
+        if leftover is not None:
+            self._index.leftovers[key] = leftover
+
     async def create(self, key: str, length: int | None) -> int:
         """
         Create the file for an artifact, with its space reserved.
@@ -71,7 +86,6 @@ class Room:
         """
         await self._turn.acquire()
         try:
-            self._index.leftovers.pop(key, None)
             await self._clear(length or 0)
             return await self._evicting(self._directory.create_partial, key, length)
         finally:
@@ -85,14 +99,20 @@ class Room:
         """
         await self._turn.acquire()
         try:
+            status = await self._disk(os.fstat, fd)
+            await self._clear(length, here=status.st_blocks * 512)
             await self._evicting(reserve, fd, length)
         finally:
             self._turn.release()
 
-    async def _clear(self, length: int) -> None:
-        """Evict for the limits and for what the file system says is free."""
+    async def _clear(self, length: int, here: int = 0) -> None:
+        """
+        Evict for the limits and for what the file system says is free.
+
+        :param here: bytes of the artifact that the file system has given already.
+        """
         free = await self._disk(self._directory.free_space)
-        needed = length + self._limits.min_free - free.bytes
+        needed = max(0, length - here) + self._limits.min_free - free.bytes
         if self._limits.max_size is not None:
             taken = self._index.bytes_used + self._in_flight()
             needed = max(needed, taken + length - self._limits.max_size)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTCP
 from twisted.logger import Logger
 
 from menderproxy.config.units import ListenAddress
 
 BACKLOG = 1024
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class ListenError(Exception):
@@ -30,17 +31,13 @@ class Listener(Service):
 
     :param label: what the configuration calls it, such as ``HTTPS.Listen``.
     :param address: an empty host means every address, IPv6 and IPv4.
-    :param factory: makes the factory once the port is to be opened.
+    :param factory: serves the connections.
     """
 
     log = Logger()
 
     def __init__(
-        self,
-        reactor: Any,
-        label: str,
-        address: ListenAddress,
-        factory: Callable[[], IProtocolFactory],
+        self, reactor: IReactorTCP, label: str, address: ListenAddress, factory: IProtocolFactory
     ):
         self._reactor = reactor
         self._label = label
@@ -59,7 +56,11 @@ class Listener(Service):
             self.log.info("{label}: listening on {at}", label=self._label, at=self.address)
 
     def startService(self) -> None:
-        """Open the port if that was not done yet (embedded services start straight here)."""
+        """
+        Open the port if that was not done yet (embedded services start straight here).
+
+        :raises ListenError: it can't be opened.
+        """
         self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
 
@@ -81,38 +82,34 @@ class Listener(Service):
         return ListenAddress(host.host, host.port)  # type: ignore[attr-defined]
 
     def _listen(self) -> IListeningPort:
-        factory = self._factory()
-        error: OSError | None = None
-        for interface in self._interfaces():
-            try:
-                port: IListeningPort = self._reactor.listenTCP(
-                    self._address.port, factory, backlog=BACKLOG, interface=interface
-                )
-                return port
-            except CannotListenError as cannot:
-                error = cannot.socketError
-                if not _no_such_family(error):
-                    break
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ListenError(f"{self._label}: {self._address}: {reason}") from None
-
-    def _interfaces(self) -> list[str]:
-        """What to bind to; the second one is for machines without IPv6."""
-        if not self._address.host:
-            return ["::", "0.0.0.0"]
         try:
-            found = socket.getaddrinfo(
-                self._address.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )
+            if self._address.host:
+                return self._listen_at(_numeric(self._address.host))
+            return self._listen_everywhere()
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
         except OSError as error:
-            raise ListenError(f"{self._label}: {self._address}: {error.strerror}") from None
-        return [str(found[0][4][0])]
+            reason = error.strerror or str(error)
+        raise ListenError(f"{self._label}: {self._address}: {reason}")
+
+    def _listen_everywhere(self) -> IListeningPort:
+        try:
+            # On Linux this takes IPv4 connections as well.
+            return self._listen_at("::")
+        except CannotListenError as error:
+            if getattr(error.socketError, "errno", None) not in _NO_IPV6:
+                raise
+        return self._listen_at("0.0.0.0")
+
+    def _listen_at(self, interface: str) -> IListeningPort:
+        # Its annotation asks for a class of Twisted's where the interface would do.
+        factory: Any = self._factory
+        return self._reactor.listenTCP(
+            self._address.port, factory, backlog=BACKLOG, interface=interface
+        )
 
 
-def _no_such_family(error: object) -> bool:
-    import errno
-
-    return isinstance(error, OSError) and error.errno in (
-        errno.EAFNOSUPPORT,
-        errno.EADDRNOTAVAIL,
-    )
+def _numeric(host: str) -> str:
+    """The address to bind a name to: one only, and IPv4 rather than IPv6, as Go does."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])

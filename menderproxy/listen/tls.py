@@ -7,6 +7,11 @@ from typing import Any
 
 import attrs
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import (
@@ -50,6 +55,8 @@ LEGACY = (
 )
 """What TLS 1.0 and 1.1 need besides; used only when the configuration asks for them."""
 
+_ServerKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
+
 
 class CertificateError(Exception):
     """The server's certificate or key can't be used; the text names the file and says why."""
@@ -88,18 +95,9 @@ def server_options(
     :param minimum_version: ``"1.0"`` to ``"1.3"``.
     :raises CertificateError: a file can't be read or parsed, or the two don't belong together.
     """
-    try:
-        chain = x509.load_pem_x509_certificates(_read("HTTPS.ServerCertificate", certificate_path))
-    except ValueError:
-        raise CertificateError(
-            f"HTTPS.ServerCertificate: {certificate_path}: not a PEM certificate"
-        ) from None
-    try:
-        key = load_pem_private_key(_read("HTTPS.ServerKey", key_path), None)
-    except (ValueError, TypeError) as error:
-        why = "encrypted" if isinstance(error, TypeError) else "not a PEM private key"
-        raise CertificateError(f"HTTPS.ServerKey: {key_path}: {why}") from None
-    if key.public_key() != chain[0].public_key():
+    leaf, *issuers = _read_chain(certificate_path)
+    key = _read_key(key_path)
+    if key.public_key() != leaf.public_key():
         raise CertificateError(
             f"HTTPS.ServerKey: {key_path}: not the key of the certificate in {certificate_path}"
         )
@@ -110,16 +108,39 @@ def server_options(
     }
     try:
         options = CertificateOptions(
-            privateKey=crypto.PKey.from_cryptography_key(key),  # type: ignore[arg-type]
-            certificate=crypto.X509.from_cryptography(chain[0]),
-            extraCertChain=[crypto.X509.from_cryptography(one) for one in chain[1:]],
+            privateKey=crypto.PKey.from_cryptography_key(key),
+            certificate=crypto.X509.from_cryptography(leaf),
+            extraCertChain=[crypto.X509.from_cryptography(issuer) for issuer in issuers],
             acceptableCiphers=Ciphers(MODERN + LEGACY if old else MODERN),
             **bounds,
         )
+        # What OpenSSL dislikes it says here, and not to the first device.
         options.getContext()
     except SSL.Error as error:
-        raise CertificateError(f"HTTPS.ServerCertificate: {certificate_path}: {error}") from None
+        reason = ", ".join(entry[-1] for entry in error.args[0])
+        raise CertificateError(f"HTTPS.ServerCertificate: {certificate_path}: {reason}") from None
     return options
+
+
+def _read_chain(path: str) -> list[x509.Certificate]:
+    content = _read("HTTPS.ServerCertificate", path)
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise CertificateError(f"HTTPS.ServerCertificate: {path}: not a PEM certificate") from None
+
+
+def _read_key(path: str) -> _ServerKey:
+    content = _read("HTTPS.ServerKey", path)
+    try:
+        key = load_pem_private_key(content, None)
+    except TypeError:
+        raise CertificateError(f"HTTPS.ServerKey: {path}: encrypted") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise CertificateError(f"HTTPS.ServerKey: {path}: not a PEM private key") from None
+    if not isinstance(key, _ServerKey):
+        raise CertificateError(f"HTTPS.ServerKey: {path}: not an RSA, EC or Edwards curve key")
+    return key
 
 
 def _read(label: str, path: str) -> bytes:

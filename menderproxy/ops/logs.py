@@ -55,9 +55,10 @@ class TextObserver:
 def _message(event: LogEvent) -> str:
     message = formatEvent(event)
     failure = event.get("log_failure")
-    if failure is not None:
-        message = f"{message}: {failure.getTraceback().strip()}"
-    return message
+    if failure is None:
+        return message
+    traceback: str = failure.getTraceback().strip()
+    return f"{message}: {traceback}" if message else traceback
 
 
 def observer(level: str, stream: TextIO | None = None) -> ILogObserver:

@@ -65,7 +65,7 @@ class Connector:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorPluggableNameResolver,
         *,
         trust: TrustRoots,
         verify: bool = True,
@@ -130,7 +130,7 @@ def bracketed(host: str) -> str:
 class _CheckingReactor:
     """A reactor whose name look-ups leave out the addresses that a rule refuses."""
 
-    def __init__(self, reactor: Any, allows: Callable[[str], bool]):
+    def __init__(self, reactor: IReactorPluggableNameResolver, allows: Callable[[str], bool]):
         self._reactor = reactor
         self.nameResolver: IHostnameResolver = _CheckingResolver(reactor.nameResolver, allows)
 

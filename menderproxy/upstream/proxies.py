@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
@@ -21,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 MAX_PROXY_ANSWER = 16384
+_OPENED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9](?: .*)?")
 
 
 class ProxyRefused(Exception):
@@ -42,13 +44,14 @@ class ProxyServer:
 
         :raises ValueError: with a reason that doesn't show the credentials.
         """
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme != "http":
-            raise ValueError(f"only http:// proxies are supported, not {parts.scheme}://")
         try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
             host, port = parts.hostname, parts.port
         except ValueError:
-            raise ValueError("the proxy's port is not a number") from None
+            # Python's own text may quote the credentials.
+            raise ValueError("the proxy's host or port is malformed") from None
+        if parts.scheme != "http":
+            raise ValueError(f"only http:// proxies are supported, not {parts.scheme}://")
         if not host:
             raise ValueError("the proxy has no host")
         authorization = None
@@ -93,15 +96,15 @@ def _exempts(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     name, colon, entry_port = entry.rpartition(":")
-    if colon and entry_port.isdigit() and ":" not in name:
+    if colon and entry_port.isdigit() and (":" not in name or name.endswith("]")):
         return int(entry_port) == port and _exempts(name, host, port)
     try:
         return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
     except ValueError:
         pass
     suffix = "." + entry.removeprefix("*").lstrip(".")
-    only_below = entry.startswith((".", "*."))
-    return host.endswith(suffix) or (not only_below and host == entry)
+    # No host starts with a dot or an asterisk: such an entry covers nothing but what is below.
+    return host == entry or host.endswith(suffix)
 
 
 @implementer(IStreamClientEndpoint)
@@ -139,7 +142,7 @@ class _Handshake(Protocol):
         self._factory = factory
         self._answer = b""
         self._inner: IProtocol | None = None
-        self.opened: Deferred[IProtocol] = Deferred(lambda _: self._abort())
+        self.opened: Deferred[IProtocol] = Deferred(self._cancelled)
         self._waiting = True
 
     def connectionMade(self) -> None:
@@ -158,8 +161,8 @@ class _Handshake(Protocol):
             self._refuse("its answer is too long")
 
     def _answered(self, status_line: bytes, rest: bytes) -> None:
-        if status_line.split(b" ")[1:2] != [b"200"]:
-            self._refuse(status_line.decode("latin-1"))
+        if not _OPENED.fullmatch(status_line):
+            self._refuse(status_line[:100].decode("ascii", "backslashreplace"))
             return
         assert self.transport is not None
         self._inner = self._factory.buildProtocol(self.transport.getPeer())
@@ -177,6 +180,10 @@ class _Handshake(Protocol):
         if self._waiting:
             self._waiting = False
             self.opened.errback(ProxyRefused(f"proxy: {why}"))
+
+    def _cancelled(self, opened: Deferred[IProtocol]) -> None:
+        self._waiting = False
+        self._abort()
 
     def _abort(self) -> None:
         if self.transport is not None:

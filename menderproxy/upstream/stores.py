@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urljoin
 
 import attrs
@@ -71,12 +72,24 @@ class Stores:
 
 
 def _redirected(answer: Answer, url: StoreURL) -> StoreURL:
-    location = answer.header(b"location") or b""
+    location = answer.header(b"location")
     answer.abort()
     try:
-        return StoreURL.parse(urljoin(str(url), location.decode("ascii")))
+        if not location:
+            raise ValueError("no Location")
+        return StoreURL.parse(_resolved(location.decode("ascii"), url))
     except ValueError as error:
         raise UpstreamUnavailable(f"{url.redacted}: bad redirect: {error}") from None
+
+
+def _resolved(location: str, url: StoreURL) -> str:
+    """The absolute URL; ``urljoin`` would rewrite it in ways that break signatures."""
+    location = location.partition("#")[0]
+    if re.match("https?://", location, re.IGNORECASE):
+        return location
+    if location.startswith("/") and not location.startswith("//"):
+        return f"{url.scheme}://{url.authority}{location}"
+    return urljoin(str(url), location)
 
 
 def _understood(answer: Answer, url: StoreURL) -> StoreAnswer:

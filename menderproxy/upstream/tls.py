@@ -12,8 +12,20 @@ from service_identity.cryptography import extract_patterns
 from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
+
+_UNKNOWN_AUTHORITY = "it comes from an authority that is not trusted"
+_DISTRUST = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is self-signed",
+    19: _UNKNOWN_AUTHORITY,
+    20: _UNKNOWN_AUTHORITY,
+    21: _UNKNOWN_AUTHORITY,
+}
+"""What OpenSSL's usual verification errors (X509_V_ERR_…) mean for an operator."""
 
 
 @implementer(IOpenSSLTrustRoot)
@@ -55,7 +67,10 @@ class VerifiedHost:
     :param verify: ``False`` accepts any certificate (``InsecureSkipVerify``).
     """
 
+    log = Logger()
+
     def __init__(self, host: str, trust: TrustRoots, *, verify: bool = True):
+        self._host = host
         self._service_id: hazmat.DNS_ID | hazmat.IPAddress_ID
         self._server_name: bytes | None = None
         if is_ip_address(host):
@@ -81,14 +96,24 @@ class VerifiedHost:
     def _check(
         self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
     ) -> bool:
+        why = None
         if not ok:
+            why = _DISTRUST.get(error, f"OpenSSL's verification error {error}")
+        elif depth == 0 and not self._names_the_host(certificate):
+            why = "it is not for this host: no subjectAltName says so"
+        if why is None:
+            return True
+        # OpenSSL's own error says no more than "certificate verify failed".
+        self.log.warn("{host}: certificate refused: {why}", host=self._host, why=why)
+        return False
+
+    def _names_the_host(self, certificate: crypto.X509) -> bool:
+        try:
+            patterns = extract_patterns(certificate.to_cryptography())
+            hazmat.verify_service_identity(patterns, [self._service_id], [])
+        except Exception:
+            # Whatever is wrong with it, it proves nothing.
             return False
-        if depth == 0:
-            try:
-                patterns = extract_patterns(certificate.to_cryptography())
-                hazmat.verify_service_identity(patterns, [self._service_id], [])
-            except Exception:
-                return False
         return True
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from menderproxy.wire.links import PREFIX
 
 if TYPE_CHECKING:
-    from menderproxy.web.channel import GatewayRequest
+    from menderproxy.web.request import GatewayRequest
+
+LONGEST_SEGMENT = 64
+
+log = Logger()
 
 
 class AccessLog:
     """Watches one request to its end."""
-
-    log = Logger()
 
     def __init__(self, request: GatewayRequest):
         self._request = request
@@ -26,7 +29,6 @@ class AccessLog:
     @classmethod
     def watch(cls, request: GatewayRequest) -> None:
         """Log the request when it ends."""
-        request.site = request.channel.site
         watcher = cls(request)
         request.notifyFinish().addCallbacks(watcher._finished, watcher._broken)
 
@@ -38,7 +40,7 @@ class AccessLog:
 
     def _line(self, remark: str) -> None:
         request = self._request
-        self.log.info(
+        log.info(
             "method={method} path={path} status={status} type={version} bytes={sent}"
             " time={took:.3f} from={device}{remark}",
             method=request.method.decode("latin-1"),
@@ -52,14 +54,27 @@ class AccessLog:
         )
 
 
+def log_refusal(status: int, device: IAddress) -> None:
+    """Log a request that was refused before it was complete."""
+    log.info("status={status} from={device} (refused)", status=status, device=_host(device))
+
+
 def loggable_path(target: bytes) -> str:
     """
     The path of a request target as it may stand in a log.
 
-    A query may hold a signature, and an artifact's path holds its presigned store link.
+    A query may hold a signature. A local link's path holds a store's presigned link, also when
+    something put another path before it, so segments too long for people are left out.
     """
-    path = target.partition(b"?")[0].decode("latin-1")
-    prefix = PREFIX.decode("ascii")
-    if path.startswith(prefix):
-        path = f"{prefix}.../{path.rpartition('/')[2]}"
-    return "".join(letter if letter.isprintable() else "?" for letter in path)
+    path = target.partition(b"?")[0]
+    if path.startswith(PREFIX):
+        path = PREFIX + b".../" + path.rpartition(b"/")[2]
+    segments = [
+        segment if len(segment) <= LONGEST_SEGMENT else b"..." for segment in path.split(b"/")
+    ]
+    shown = b"/".join(segments).decode("latin-1")
+    return "".join(letter if letter.isprintable() else "?" for letter in shown)
+
+
+def _host(address: IAddress) -> str:
+    return str(getattr(address, "host", "")).removeprefix("::ffff:")

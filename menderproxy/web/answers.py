@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -11,59 +12,62 @@ from twisted.python.failure import Failure
 from twisted.web import server
 
 from menderproxy.upstream.errors import BadRequestTarget, UpstreamError, UpstreamTimeout
-from menderproxy.web.channel import GatewayRequest
+from menderproxy.web.outflow import DeviceStalled
+from menderproxy.web.request import GatewayRequest
 
 log = Logger()
 
+# The first one that fits is given.
+_ANSWERS = (
+    (BadRequestTarget, 400, "bad request target"),
+    (UpstreamTimeout, 504, "the upstream server did not answer in time"),
+    (UpstreamError, 502, "the upstream server can't be reached"),
+    (Exception, 500, "internal error"),
+)
 
-def answer_error(request: GatewayRequest, status: int, error: str) -> None:
+
+def answer_error(request: GatewayRequest, status: int, error: str, **headers: bytes) -> None:
     """
     Answer with ``{"error": …}``.
 
     :param error: for the device's log: no hosts, paths or secrets of ours.
+    :param headers: more headers, with ``_`` for ``-``.
     """
     body = json.dumps({"error": error}).encode("ascii")
+    request.clear_answer()
     request.setResponseCode(status)
+    for name, value in headers.items():
+        request.setHeader(name.replace("_", "-").encode("ascii"), value)
     request.setHeader(b"content-type", b"application/json")
     request.setHeader(b"content-length", b"%d" % len(body))
     request.write(body)
     request.finish()
 
 
-def answer_later(request: GatewayRequest, answering: Awaitable[None]) -> int:
+def answer_later(request: GatewayRequest, answering: Coroutine[Any, Any, None]) -> int:
     """
     Let a coroutine answer the request; to be returned from ``render``.
 
     It is cancelled when the device goes away. What goes wrong before the first byte of the
     answer becomes an error status, and later a broken connection.
     """
-    work = Deferred.fromCoroutine(_as_coroutine(answering))
-    request.notifyFinish().addErrback(lambda _: work.cancel())
+    gone = request.notifyFinish()
+    work = Deferred.fromCoroutine(answering)
     work.addErrback(_failed, request)
+    gone.addErrback(lambda _: work.cancel())
     return server.NOT_DONE_YET
 
 
-async def _as_coroutine(answering: Awaitable[None]) -> None:
-    await answering
-
-
 def _failed(failure: Failure, request: GatewayRequest) -> None:
-    if request.channel is None:
-        # The device is gone, nobody is left to be told.
-        if not failure.check(CancelledError, UpstreamError):
-            log.failure("after the device went away", failure)
-        return
-    if not failure.check(UpstreamError):
+    expected = failure.check(CancelledError, UpstreamError, DeviceStalled)
+    if expected is None:
         log.failure("while answering", failure)
-    else:
+    elif expected is not CancelledError:
         log.warn("{error}", error=failure.getErrorMessage())
-    if request.startedWriting:
+    if not request.is_open:
+        return
+    if request.startedWriting or failure.check(CancelledError, DeviceStalled):
         request.abort()
-    elif failure.check(BadRequestTarget):
-        answer_error(request, 400, "bad request target")
-    elif failure.check(UpstreamTimeout):
-        answer_error(request, 504, "the upstream server did not answer in time")
-    elif failure.check(UpstreamError):
-        answer_error(request, 502, "the upstream server can't be reached")
-    else:
-        answer_error(request, 500, "internal error")
+        return
+    status, error = next((status, error) for kind, status, error in _ANSWERS if failure.check(kind))
+    answer_error(request, status, error)

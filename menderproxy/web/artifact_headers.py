@@ -1,11 +1,24 @@
-"""The head of an answer that carries an artifact, from the cache or not."""
+"""The heads of a request for an artifact and of its answer, from the cache or not."""
 
 from __future__ import annotations
 
-from menderproxy.web.channel import GatewayRequest
-from menderproxy.wire.ranges import ByteRange
+from menderproxy.web.request import GatewayRequest
+from menderproxy.wire.ranges import ByteRange, if_range_holds
 
 MEDIA_TYPE = b"application/vnd.mender-artifact"
+
+
+def ranges_wanted(request: GatewayRequest) -> list[bytes]:
+    """Give the values of ``Range``, which has a meaning for GET only."""
+    if request.method != b"GET":
+        return []
+    return list(request.requestHeaders.getRawHeaders(b"range", []))
+
+
+def ranges_hold(request: GatewayRequest, etag: str | None, last_modified: str | None) -> bool:
+    """Whether this is the object whose ranges the request means."""
+    values = request.requestHeaders.getRawHeaders(b"if-range", [])
+    return if_range_holds(values, etag, last_modified)
 
 
 def set_artifact_headers(

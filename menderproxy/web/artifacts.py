@@ -6,20 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import TimeoutError
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 from twisted.web import server
 from twisted.web.resource import Resource
 
 from menderproxy.cache.artifacts import ArtifactCache, OpenArtifact
-from menderproxy.cache.errors import ArtifactError, CacheUnusable
+from menderproxy.cache.errors import ArtifactError, ArtifactUnavailable, CacheUnusable
 from menderproxy.web.answers import answer_error, answer_later
-from menderproxy.web.artifact_headers import set_artifact_headers, set_range_headers
-from menderproxy.web.channel import GatewayRequest
+from menderproxy.web.artifact_headers import (
+    ranges_hold,
+    ranges_wanted,
+    set_artifact_headers,
+    set_range_headers,
+)
 from menderproxy.web.failure_rules import status_for
-from menderproxy.web.outflow import DeviceStalled
 from menderproxy.web.passthrough import Passthrough
+from menderproxy.web.request import GatewayRequest
 from menderproxy.web.sender import Sender
 from menderproxy.wire.links import ArtifactLink, LinkError, LinkSigner
 from menderproxy.wire.ranges import Unsatisfiable, is_resume, parse_range
@@ -40,6 +43,25 @@ class LinkRules:
     now: Callable[[], float]
     resume_grace: float
 
+    def check(self, target: bytes, *, resumes: Callable[[ArtifactLink], bool]) -> ArtifactLink:
+        """
+        Check a request target.
+
+        A link has to be good when a download *starts*: an error to a device that resumes would
+        fail its deployment, however much of the artifact it has.
+
+        :param resumes: whether a request with this link goes on with an artifact that we know.
+        :raises LinkError: it is no good link.
+        """
+        link = self.signer.verify(target)
+        now = self.now()
+        if link.expired(now) and not (link.within_grace(now, self.resume_grace) and resumes(link)):
+            raise LinkError("expired")
+        if not self.whitelist.allows(link.url):
+            # Signed while another whitelist was in force, or with a secret used elsewhere.
+            raise LinkError(f"{link.url.host} is not in DomainWhitelist")
+        return link
+
 
 class ArtifactsResource(Resource):
     """
@@ -48,7 +70,7 @@ class ArtifactsResource(Resource):
     :param cache: ``None`` when it is off.
     :param passthrough: for artifacts that can't be cached.
     :param hold: seconds for which a device waits for its first byte.
-    :param stall: seconds for which a device may take no byte.
+    :param stall: see :class:`menderproxy.web.outflow.Outflow`.
     """
 
     isLeaf = True
@@ -73,83 +95,74 @@ class ArtifactsResource(Resource):
     def render(self, request: Any) -> int:
         """Answer a GET or HEAD for a signed link."""
         if request.method not in (b"GET", b"HEAD"):
-            request.setHeader(b"allow", b"GET, HEAD")
-            answer_error(request, 405, "method not allowed")
+            answer_error(request, 405, "method not allowed", allow=b"GET, HEAD")
             return server.NOT_DONE_YET
         return answer_later(request, self.serve(request))
 
     async def serve(self, request: GatewayRequest) -> None:
         """Check the link, then send what it leads to."""
-        ranges = list(request.requestHeaders.getRawHeaders(b"range", []))
+        resumed = is_resume(ranges_wanted(request))
         try:
-            link = self._check(request.uri, resumed=is_resume(ranges))
+            link = self._rules.check(
+                request.uri, resumes=lambda link: resumed and self._knows(link)
+            )
         except LinkError as error:
             self.log.warn("link refused: {error}", error=error)
             answer_error(request, 403, "the link is not valid")
             return
-        request.responseHeaders.removeHeader(b"server")
         try:
-            await self._send(request, link, ranges)
-        except (ArtifactError, TimeoutError, DeviceStalled, OSError) as error:
-            self._fail(request, error, resumed=is_resume(ranges))
+            await self._send(request, link)
+        except (ArtifactError, OSError) as error:
+            self._fail(request, error, resumed=resumed)
 
-    def _check(self, target: bytes, *, resumed: bool) -> ArtifactLink:
-        """
-        Check a link.
+    def _knows(self, link: ArtifactLink) -> bool:
+        return self._cache is None or self._cache.holds(link.url)
 
-        It has to be good when a download *starts*: an error to a device that resumes would
-        fail its deployment, however much of the artifact it has.
-        """
-        link = self._rules.signer.verify(target)
-        now = self._rules.now()
-        if link.expired(now):
-            known = self._cache is None or self._cache.holds(link.url)
-            if not (resumed and known and link.within_grace(now, self._rules.resume_grace)):
-                raise LinkError("expired")
-        if not self._rules.whitelist.allows(link.url):
-            # Signed while another whitelist was in force, or with a secret used elsewhere.
-            raise LinkError(f"{link.url.host} is not in DomainWhitelist")
-        return link
-
-    async def _send(self, request: GatewayRequest, link: ArtifactLink, ranges: list[bytes]) -> None:
+    async def _send(self, request: GatewayRequest, link: ArtifactLink) -> None:
         if self._cache is None:
             await self._passthrough.send(request, link.url)
             return
         try:
-            artifact = await self._held(request, self._cache.open(link.url, link.name))
+            artifact = await self._held(request, self._cache, link)
         except CacheUnusable as error:
             self.log.error("{name}: not cached: {error}", name=link.name, error=error)
-            await self._passthrough.send(request, link.url)
+            await self._passthrough.send(request, self._cache.freshest(link.url))
             return
         try:
-            await self._send_cached(request, artifact, link, ranges)
+            await self._send_cached(request, artifact, link)
         finally:
             artifact.close()
 
-    async def _held(self, request: GatewayRequest, opening: Any) -> OpenArtifact:
-        waiting: Deferred[OpenArtifact] = Deferred.fromCoroutine(opening)
-        waiting.addTimeout(self._hold, request.site.reactor)
-        return await waiting
+    async def _held(
+        self, request: GatewayRequest, cache: ArtifactCache, link: ArtifactLink
+    ) -> OpenArtifact:
+        """Wait for the artifact as long as a device may have to wait."""
+        opening = Deferred.fromCoroutine(cache.open(link.url, link.name))
+        opening.addTimeout(self._hold, request.site.reactor)
+        try:
+            return await opening
+        except TimeoutError:
+            raise ArtifactUnavailable(
+                f"{link.name}: nothing came from its store in {self._hold:g} s"
+            ) from None
 
     async def _send_cached(
-        self,
-        request: GatewayRequest,
-        artifact: OpenArtifact,
-        link: ArtifactLink,
-        ranges: list[bytes],
+        self, request: GatewayRequest, artifact: OpenArtifact, link: ArtifactLink
     ) -> None:
         meta = artifact.meta
+        ranges = ranges_wanted(request)
+        if not ranges_hold(request, meta.etag, meta.last_modified):
+            ranges = []
         if is_resume(ranges) and link.issued < meta.changed_at:
             # What the device has a part of may be another version than ours.
             request.abort()
             return
-        set_artifact_headers(request, meta.etag, meta.last_modified, meta.content_type)
         try:
             part = parse_range(ranges, meta.length)
-        except Unsatisfiable:
-            request.setHeader(b"content-range", b"bytes */%d" % meta.length)
-            answer_error(request, 416, "range not satisfiable")
+        except Unsatisfiable as error:
+            answer_error(request, 416, "range not satisfiable", content_range=error.content_range)
             return
+        set_artifact_headers(request, meta.etag, meta.last_modified, meta.content_type)
         wanted = set_range_headers(request, part, meta.length)
         if request.method == b"HEAD":
             request.finish()
@@ -157,13 +170,9 @@ class ArtifactsResource(Resource):
         await Sender(request, artifact.reader(wanted.first, wanted.last), self._stall).run()
 
     def _fail(self, request: GatewayRequest, error: Exception, *, resumed: bool) -> None:
-        if request.channel is None or isinstance(error, CancelledError):
-            return
         self.log.warn("{error}", error=error)
         status = None if request.startedWriting else status_for(error, resumed=resumed)
         if status is None:
             request.abort()
-        else:
-            for name in (b"etag", b"last-modified", b"accept-ranges", b"content-range"):
-                request.responseHeaders.removeHeader(name)
+        elif request.is_open:
             answer_error(request, status, "the artifact can't be had from its store")

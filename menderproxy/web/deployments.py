@@ -6,13 +6,16 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from menderproxy.upstream.agent import Answer
-from menderproxy.web.channel import GatewayRequest
+from menderproxy.upstream.answer import Answer
 from menderproxy.web.forward import DeviceProxy, MenderServer
 from menderproxy.web.prefix import Prefix
 from menderproxy.web.relink import Relinker
+from menderproxy.web.request import GatewayRequest
 
 MAX_INSTRUCTIONS = 1024 * 1024
+
+# They speak of the bytes that came.
+OUTDATED = (b"content-encoding", b"content-md5", b"content-digest", b"digest", b"etag")
 
 Rewrite = Callable[[bytes, Callable[[str, str], str | None]], bytes | None]
 
@@ -46,35 +49,33 @@ class DeploymentsProxy(DeviceProxy):
             return
         prefix = Prefix(answer, MAX_INSTRUCTIONS)
         await prefix.gather()
-        rewritten = self._rewritten(prefix, answer) if prefix.complete else None
-        self.set_head(request, answer)
+        rewritten = self._rewritten(prefix.data, answer) if prefix.complete else None
         if rewritten is None:
-            length = len(prefix.data) if prefix.complete else answer.length
-            await self.relay(request, prefix, length)
+            length = answer.length if prefix.length is None else prefix.length
+            await self.relay(request, answer, prefix, length)
             return
-        for header in (b"content-encoding", b"etag", b"content-md5", b"digest"):
-            # They speak of the bytes that came.
+        self.set_head(request, answer)
+        for header in OUTDATED:
             request.responseHeaders.removeHeader(header)
         request.setHeader(b"content-length", b"%d" % len(rewritten))
         request.write(rewritten)
         request.finish()
 
-    def _rewritten(self, prefix: Prefix, answer: Answer) -> bytes | None:
+    def _rewritten(self, body: bytes, answer: Answer) -> bytes | None:
         encoding = (answer.header(b"content-encoding") or b"identity").strip().lower()
-        if encoding in (b"identity", b""):
-            return self._rewrite(prefix.data, self._relinker.relink)
         if encoding in (b"gzip", b"x-gzip"):
             # We asked for none, but a front end may compress all the same.
-            plain = _decompress(prefix.data)
-            return None if plain is None else self._rewrite(plain, self._relinker.relink)
-        return None
+            body = _decompress(body)
+        elif encoding != b"identity":
+            return None
+        return self._rewrite(body, self._relinker.relink)
 
 
-def _decompress(data: bytes) -> bytes | None:
-    """Unpack gzip; ``None`` when it is broken, or suspiciously large."""
+def _decompress(data: bytes) -> bytes:
+    """Unpack gzip; gives nothing when it is broken, or suspiciously large."""
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         plain = unpacker.decompress(data, MAX_INSTRUCTIONS)
     except zlib.error:
-        return None
-    return plain if unpacker.eof and not unpacker.unused_data else None
+        return b""
+    return plain if unpacker.eof and not unpacker.unused_data else b""

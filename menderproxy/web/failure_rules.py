@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from menderproxy.cache.errors import ArtifactRefused
 
-GONE = frozenset({404, 410})
+FINAL = frozenset({404, 410, 416})
+"""No fresher link and no waiting changes these."""
 
 
 def status_for(error: Exception, *, resumed: bool) -> int | None:
@@ -33,8 +34,9 @@ def status_for(error: Exception, *, resumed: bool) -> int | None:
         # The store can't be reached, or breaks off, or the gateway is shutting down: it
         # passes. The same when the artifact changed: the next poll brings the new one.
         return None
-    if resumed and error.status not in GONE:
+    if resumed and error.status not in FINAL:
         # The link expired meanwhile. The next poll of any device brings a fresh one, and the
         # download goes on; an error status now would throw away what the device has.
         return None
-    return error.status
+    # What is no error at all to HTTP is none of the answers that a store may give.
+    return error.status if 400 <= error.status < 500 else 502

@@ -7,20 +7,22 @@ from typing import Any
 import attrs
 from twisted.logger import Logger
 from twisted.web import proxy
+from twisted.web.http import NO_BODY_CODES
 
-from menderproxy.upstream.agent import Agent, Answer
+from menderproxy.upstream.agent import Agent
+from menderproxy.upstream.answer import Answer
 from menderproxy.upstream.connector import Origin
 from menderproxy.upstream.errors import UpstreamUnavailable
 from menderproxy.web.answers import answer_later
-from menderproxy.web.channel import GatewayRequest
 from menderproxy.web.prefix import Prefix
 from menderproxy.web.relay import Relay
+from menderproxy.web.request import GatewayRequest
 from menderproxy.wire.body import Body
 from menderproxy.wire.header_block import fit
 from menderproxy.wire.headers import forwarded_request_headers, returned_response_headers
 
-BODILESS = frozenset({204, 304})
 GATHERED = 1024 * 1024
+LONGEST_PHRASE = 64
 
 
 @attrs.frozen
@@ -44,7 +46,7 @@ class DeviceProxy(proxy.ReverseProxyResource):
     Of Twisted's class only the name and the place remain: that one buffers without limit,
     re-encodes paths, speaks HTTP/1.0 to its upstream, and takes a broken answer for a whole.
 
-    :param stall: seconds a device may take no byte of its answer.
+    :param stall: see :class:`menderproxy.web.outflow.Outflow`.
     """
 
     isLeaf = True
@@ -82,38 +84,39 @@ class DeviceProxy(proxy.ReverseProxyResource):
         if plain:
             headers = [header for header in headers if header[0].lower() != b"accept-encoding"]
             headers.append((b"Accept-Encoding", b"identity"))
-        body = request.body
         return await self.mender.agent.request(
-            self.mender.origin, request.method, request.uri, headers, body or None
+            self.mender.origin, request.method, request.uri, headers, request.body or None
         )
 
     async def respond(self, request: GatewayRequest, answer: Answer) -> None:
         """Pass the Mender Server's answer on."""
-        self.set_head(request, answer)
-        if answer.length is None and request.clientproto != b"HTTP/1.1":
-            await self._respond_gathered(request, answer)
-        else:
-            await self.relay(request, answer, answer.length)
-
-    async def relay(self, request: GatewayRequest, body: Body, length: int | None) -> None:
-        """
-        Pass a body on; the head has been set.
-
-        :param length: its bytes, when known.
-        """
-        has_body = request.method != b"HEAD" and request.code not in BODILESS
-        if length is not None and has_body:
-            request.setHeader(b"content-length", b"%d" % length)
-        await Relay(request, body, self.stall).run()
-
-    async def _respond_gathered(self, request: GatewayRequest, answer: Answer) -> None:
-        # HTTP/1.0 has no chunks: without a length only the closed connection would end it.
+        if answer.length is not None or request.clientproto == b"HTTP/1.1":
+            await self.relay(request, answer, answer, answer.length)
+            return
         prefix = Prefix(answer, GATHERED)
         await prefix.gather()
-        if not prefix.complete:
-            prefix.abort()
+        await self.relay(request, answer, prefix, prefix.length)
+
+    async def relay(
+        self, request: GatewayRequest, answer: Answer, body: Body, length: int | None
+    ) -> None:
+        """
+        Pass an answer's head and a body on.
+
+        :param length: the body's bytes, if they are known.
+        :raises UpstreamUnavailable: the answer can't be passed on to this device.
+        """
+        if length is None and request.clientproto != b"HTTP/1.1":
+            # HTTP/1.0 has no chunks: only the closed connection would end the body, and
+            # clients take that for an empty one, or can't tell it from a broken one.
+            body.abort()
             raise UpstreamUnavailable("an answer without length is too long for HTTP/1.0")
-        await self.relay(request, prefix, len(prefix.data))
+        self.set_head(request, answer)
+        if request.method == b"HEAD" or request.code in NO_BODY_CODES:
+            length = None
+        if length is not None:
+            request.setHeader(b"content-length", b"%d" % length)
+        await Relay(request, body, self.stall, length).run()
 
     def set_head(self, request: GatewayRequest, answer: Answer) -> None:
         """
@@ -121,22 +124,12 @@ class DeviceProxy(proxy.ReverseProxyResource):
 
         :raises UpstreamUnavailable: the answer can't be passed on to a device.
         """
-        if 300 <= answer.code < 400 and answer.code != 304:
-            answer.abort()
-            # No client of ours could follow it: the Mender Server is out of its reach.
-            raise UpstreamUnavailable(
-                f"{self.mender.origin} answers with a redirect ({answer.code}):"
-                " is UpstreamServer.URL right?"
-            )
         try:
-            headers, dropped = fit(returned_response_headers(answer.headers))
-        except ValueError as error:
+            headers = self._headers_for_device(answer)
+        except UpstreamUnavailable:
             answer.abort()
-            raise UpstreamUnavailable(f"{self.mender.origin}: {error}") from None
-        if dropped:
-            self.log.warn("headers too large for devices, dropped: {names}", names=dropped)
-        request.setResponseCode(answer.code, answer.phrase)
-        request.responseHeaders.removeHeader(b"server")
+            raise
+        request.setResponseCode(answer.code, answer.phrase[:LONGEST_PHRASE])
         if any(name.lower() == b"date" for name, _ in headers):
             request.responseHeaders.removeHeader(b"date")
         for name, value in headers:
@@ -144,3 +137,18 @@ class DeviceProxy(proxy.ReverseProxyResource):
         length = answer.header(b"content-length")
         if request.method == b"HEAD" and length is not None:
             request.setHeader(b"content-length", length)
+
+    def _headers_for_device(self, answer: Answer) -> list[tuple[bytes, bytes]]:
+        origin = self.mender.origin
+        if 300 <= answer.code < 400 and answer.code != 304:
+            # No client of ours could follow it: the Mender Server is out of its reach.
+            raise UpstreamUnavailable(
+                f"{origin} answers with a redirect ({answer.code}): is UpstreamServer.URL right?"
+            )
+        try:
+            headers, dropped = fit(returned_response_headers(answer.headers))
+        except ValueError as error:
+            raise UpstreamUnavailable(f"{origin}: {error}") from None
+        if dropped:
+            self.log.warn("headers too large for devices, dropped: {names}", names=dropped)
+        return headers

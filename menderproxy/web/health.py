@@ -27,11 +27,9 @@ class Probe(Resource):
     def render(self, request: Any) -> int:
         """Answer a probe."""
         if request.method not in (b"GET", b"HEAD"):
-            request.setHeader(b"allow", b"GET, HEAD")
-            answer_error(request, 405, "method not allowed")
+            answer_error(request, 405, "method not allowed", allow=b"GET, HEAD")
         elif self._holds():
             request.setResponseCode(204)
-            request.responseHeaders.removeHeader(b"server")
             request.finish()
         else:
             answer_error(request, 503, "starting or draining")

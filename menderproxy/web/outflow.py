@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from zope.interface import implementer
 
-from menderproxy.web.channel import GatewayRequest
+from menderproxy.web.request import GatewayRequest
 
 
 class DeviceStalled(Exception):
@@ -20,7 +20,7 @@ class Outflow:
 
     Subclasses fill in :meth:`start`, :meth:`hold_back`, :meth:`go_on` and :meth:`drop`.
 
-    :param stall: seconds that the device may take no byte at all.
+    :param stall: seconds within which the device has to take what its connection can buffer.
     """
 
     def __init__(self, request: GatewayRequest, stall: float):
@@ -93,14 +93,14 @@ class Outflow:
 
     def _stalled(self) -> None:
         self._timer = None
-        self.give_up(DeviceStalled(f"no byte taken within {self._stall:g} s"))
+        self.give_up(DeviceStalled(f"the device takes nothing any more ({self._stall:g} s)"))
 
     def _end(self) -> bool:
         if self.over:
             return False
         self.over = True
         self._stop_timer()
-        if self.request.channel is not None:
+        if self.request.is_open:
             self.request.unregisterProducer()
         return True
 

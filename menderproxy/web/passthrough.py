@@ -13,11 +13,15 @@ from twisted.logger import Logger
 from menderproxy.cache.errors import ArtifactRefused, ArtifactUnavailable
 from menderproxy.upstream.errors import UpstreamError
 from menderproxy.upstream.stores import StoreAnswer, Stores
-from menderproxy.web.artifact_headers import set_artifact_headers, set_range_headers
-from menderproxy.web.channel import GatewayRequest
+from menderproxy.web.artifact_headers import (
+    ranges_hold,
+    ranges_wanted,
+    set_artifact_headers,
+    set_range_headers,
+)
 from menderproxy.web.relay import Relay
-from menderproxy.wire.ranges import ByteRange
-from menderproxy.wire.remote import RemoteObject
+from menderproxy.web.request import GatewayRequest
+from menderproxy.wire.ranges import ByteRange, only_range
 from menderproxy.wire.store_url import StoreURL
 
 WORTH_WAITING = frozenset({408, 421, 425, 429})
@@ -29,7 +33,7 @@ class Passthrough:
     Streams artifacts without keeping them; a Range goes to the store as it came.
 
     :param hold: seconds for which a device waits for its first byte.
-    :param stall: seconds for which a device may take no byte.
+    :param stall: see :class:`menderproxy.web.outflow.Outflow`.
     :param jitter: a random number from 0 to 1.
     """
 
@@ -56,33 +60,28 @@ class Passthrough:
 
         :raises ArtifactError: there is nothing to answer with.
         """
-        ranges = request.requestHeaders.getRawHeaders(b"range", [])
-        wanted = ranges[0] if len(ranges) == 1 else None
         if request.method == b"HEAD":
-            # The link is signed for GET; one byte of it tells the rest.
-            wanted = b"bytes=0-0"
-        answer = await self._patiently(url, wanted)
-        remote = answer.remote
-        if remote.length is None:
-            answer.body.abort()
-            raise ArtifactUnavailable("the store sends no length, which devices need")
-        self._set_head(request, remote, answer.body.length)
-        if request.method == b"HEAD":
-            answer.body.abort()
-            request.finish()
+            await self._send_head(request, url)
             return
-        await Relay(request, answer.body, self._stall).run()
+        answer = await self._ask(request, url)
+        promised = _set_head(request, answer)
+        await Relay(request, answer.body, self._stall, promised).run()
 
-    def _set_head(
-        self, request: GatewayRequest, remote: RemoteObject, body_length: int | None
-    ) -> None:
-        assert remote.length is not None
-        set_artifact_headers(request, remote.etag, remote.last_modified, remote.content_type)
-        part = None
-        if remote.status == 206 and request.method != b"HEAD":
-            length = remote.length - remote.first if body_length is None else body_length
-            part = ByteRange(remote.first, remote.first + length - 1)
-        set_range_headers(request, part, remote.length)
+    async def _send_head(self, request: GatewayRequest, url: StoreURL) -> None:
+        # The link is signed for GET, not for HEAD; one byte of it tells the rest.
+        answer = await self._patiently(url, b"bytes=0-0")
+        answer.body.abort()
+        _set_head(request, answer)
+        request.finish()
+
+    async def _ask(self, request: GatewayRequest, url: StoreURL) -> StoreAnswer:
+        """Ask for what the request wants, which is the whole if its If-Range doesn't hold."""
+        answer = await self._patiently(url, only_range(ranges_wanted(request)))
+        remote = answer.remote
+        if remote.status == 200 or ranges_hold(request, remote.etag, remote.last_modified):
+            return answer
+        answer.body.abort()
+        return await self._patiently(url, None)
 
     async def _patiently(self, url: StoreURL, wanted: bytes | None) -> StoreAnswer:
         """Ask the store until it answers: a waiting device is better off than a refused one."""
@@ -107,6 +106,26 @@ class Passthrough:
                 raise ArtifactUnavailable(why)
             self.log.warn("{url}: {why}", url=url.redacted, why=why)
             await _sleep(self._clock, wait)
+
+
+def _set_head(request: GatewayRequest, answer: StoreAnswer) -> int:
+    """
+    Set status and headers.
+
+    :returns: how many bytes that promises to the device.
+    """
+    remote = answer.remote
+    if remote.length is None:
+        answer.body.abort()
+        raise ArtifactUnavailable("the store sends no length, which devices need")
+    set_artifact_headers(request, remote.etag, remote.last_modified, remote.content_type)
+    part = None
+    if remote.status == 206 and request.method != b"HEAD":
+        # A part of unknown length is taken to reach to the end; if not, it will be cut off.
+        rest = remote.length - remote.first
+        length = rest if answer.body.length is None else answer.body.length
+        part = ByteRange(remote.first, remote.first + length - 1)
+    return set_range_headers(request, part, remote.length).length
 
 
 async def _sleep(clock: Any, seconds: float) -> None:

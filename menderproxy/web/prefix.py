@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -14,22 +15,23 @@ class Prefix:
     Gathers a body up to a limit, and can then stand in for it.
 
     :param limit: bytes; a longer body is paused there, and goes on when it is delivered.
-    :ivar complete: whether the whole body is here.
+    :ivar complete: whether the whole body came within the limit.
     """
 
     def __init__(self, body: Body, limit: int):
         self._body = body
         self._limit = limit
-        self._pieces: list[bytes] = []
+        self._pieces: deque[bytes] = deque()
         self._size = 0
         self._sink: BodySink | None = None
         self._end: Callable[[BodySink], None] | None = None
         self._gathered: Deferred[None] = Deferred(lambda _: body.abort())
+        self._paused = False
         self.complete = False
 
     async def gather(self) -> None:
         """
-        Wait until the limit is reached, or the body's end.
+        Wait until the limit is passed, or the body's end.
 
         :raises Exception: the body broke off within the limit.
         """
@@ -38,8 +40,13 @@ class Prefix:
 
     @property
     def data(self) -> bytes:
-        """What came so far."""
+        """What was gathered, until it is delivered."""
         return b"".join(self._pieces)
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole body, if it came within the limit."""
+        return self._size if self.complete else None
 
     # As a sink of the body
 
@@ -56,7 +63,7 @@ class Prefix:
 
     def body_ended(self, *, certain: bool) -> None:
         """The whole body came."""
-        self.complete = True
+        self.complete = not self._gathered.called
         self._ends(lambda sink: sink.body_ended(certain=certain))
         self._have_gathered()
 
@@ -70,21 +77,23 @@ class Prefix:
 
     def deliver(self, sink: BodySink) -> None:
         """Give what was gathered, and then the rest as it comes."""
+        while self._pieces:
+            # Should more come meanwhile, it is appended: nothing overtakes.
+            sink.body_data(self._pieces.popleft())
         self._sink = sink
-        pieces, self._pieces = self._pieces, []
-        for piece in pieces:
-            sink.body_data(piece)
         if self._end is not None:
             self._end(sink)
-        else:
+        elif not self._paused:
             self._body.resume()
 
     def pause(self) -> None:
         """Stop the flow for a while."""
+        self._paused = True
         self._body.pause()
 
     def resume(self) -> None:
         """Let it flow again."""
+        self._paused = False
         self._body.resume()
 
     def abort(self) -> None:

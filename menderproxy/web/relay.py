@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from menderproxy.web.channel import GatewayRequest
+from menderproxy.upstream.errors import UpstreamUnavailable
 from menderproxy.web.outflow import Outflow
+from menderproxy.web.request import GatewayRequest
 from menderproxy.wire.body import Body
 
 
 class Relay(Outflow):
-    """Passes one body on as it comes."""
+    """
+    Passes one body on as it comes.
 
-    def __init__(self, request: GatewayRequest, body: Body, stall: float):
+    :param length: bytes that the head promises to the device: never more, and if less, then
+        with a broken connection. ``None`` when it promises nothing.
+    """
+
+    def __init__(self, request: GatewayRequest, body: Body, stall: float, length: int | None):
         super().__init__(request, stall)
         self._body = body
+        self._missing = length
 
     def start(self) -> None:
         """Let the upstream send."""
@@ -32,12 +39,21 @@ class Relay(Outflow):
 
     def body_data(self, data: bytes) -> None:
         """Bytes came from the upstream."""
-        if not self.over:
-            self.request.write(data)
+        if self.over:
+            return
+        if self._missing is not None:
+            self._missing -= len(data)
+            if self._missing < 0:
+                self.give_up(UpstreamUnavailable("the upstream sent more than it promised"))
+                return
+        self.request.write(data)
 
     def body_ended(self, *, certain: bool) -> None:
-        """The upstream sent all of it."""
-        self.finished()
+        """The upstream sent all of it, if that is what it promised."""
+        if self._missing:
+            self.give_up(UpstreamUnavailable("the upstream sent less than it promised"))
+        else:
+            self.finished()
 
     def body_broken(self, reason: Exception) -> None:
         """What the upstream sent is not all."""

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from menderproxy.cache.reader import Reader
-from menderproxy.web.channel import GatewayRequest
 from menderproxy.web.outflow import Outflow
+from menderproxy.web.request import GatewayRequest
 
 T = TypeVar("T")
 

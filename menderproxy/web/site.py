@@ -12,12 +12,21 @@ from twisted.web.resource import IResource, Resource
 
 from menderproxy.config.model import Limits
 from menderproxy.web.answers import answer_error
-from menderproxy.web.channel import GatewayChannel, GatewayRequest
+from menderproxy.web.channel import GatewayChannel, Surplus
+from menderproxy.web.request import GatewayRequest
 from menderproxy.wire.routes import BadTarget, Route, match
+
+# A tunnel to anywhere, and an echo of what a device's request holds.
+REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
 
 
 class Refusal(Resource):
-    """Answers everything with one error status."""
+    """
+    Answers everything with one error status.
+
+    After 400 the connection is closed: who knows what else on it we read in another way than
+    it was meant.
+    """
 
     isLeaf = True
 
@@ -28,6 +37,8 @@ class Refusal(Resource):
 
     def render(self, request: Any) -> int:
         """Refuse the request."""
+        if self._status == 400:
+            request.channel.close_after_answer()
         answer_error(request, self._status, self._error)
         return server.NOT_DONE_YET
 
@@ -64,14 +75,15 @@ class GatewaySite(server.Site):
         return [b"http/1.1"]
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection came in; above the limit it is closed at once."""
+        """A connection came in; above the limit it is cut at once."""
         if self.draining or len(self.channels) >= self.limits.max_connections:
-            return None
+            return Surplus()
         return super().buildProtocol(addr)
 
     def getResourceFor(self, request: GatewayRequest) -> IResource:
         """Route on the raw target: the resource tree would decode it first."""
-        if not request.method.isalpha() or not request.method.isupper():
+        method = request.method
+        if not (method.isalpha() and method.isupper()) or method in REFUSED_METHODS:
             return Refusal(400, "bad method")
         if request.clientproto == b"HTTP/1.1" and not request.requestHeaders.hasHeader(b"host"):
             return Refusal(400, "missing Host header")
@@ -92,10 +104,7 @@ class GatewaySite(server.Site):
         """
         self.draining = True
         for channel in list(self.channels):
-            if channel.busy:
-                channel.persistent = False
-            else:
-                channel.loseConnection()
+            channel.close_after_answer()
         deadline = self.reactor.callLater(seconds, self.cut_off)
         while self.channels:
             emptied: Deferred[None] = Deferred()

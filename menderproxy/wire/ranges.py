@@ -83,6 +83,31 @@ def is_resume(values: Sequence[bytes]) -> bool:
     return bool(first)
 
 
+def only_range(values: Sequence[bytes]) -> bytes | None:
+    """
+    Give the one range that a request asks for, fit to be passed on.
+
+    :param values: all ``Range`` header values of the request.
+    :returns: ``None`` where a server has to ignore them.
+    """
+    return None if _single_range(values) is None else values[0].strip()
+
+
+def if_range_holds(values: Sequence[bytes], etag: str | None, last_modified: str | None) -> bool:
+    """
+    Whether the object is still the one that a request for a range means.
+
+    :param values: all ``If-Range`` header values of the request; without any, it is.
+    :param etag: the object's entity tag as its store wrote it; a weak one proves nothing.
+    :param last_modified: the object's date as its store wrote it. Dates are compared as text:
+        a client has to send back what it was given.
+    """
+    if len(values) != 1:
+        return not values
+    wanted = values[0].strip().decode("latin-1")
+    return wanted == (etag if wanted.startswith('"') else last_modified)
+
+
 def parse_content_range(value: bytes) -> ContentRange:
     """
     Read the ``Content-Range`` of a partial answer.

@@ -10,7 +10,9 @@ from menderproxy.wire.ranges import (
     ByteRange,
     ContentRange,
     Unsatisfiable,
+    if_range_holds,
     is_resume,
+    only_range,
     parse_content_range,
     parse_range,
 )
@@ -112,6 +114,57 @@ class ResumeTests(SynchronousTestCase):
         """A range from the first byte, from the end, or none at all is no resume."""
         for values in (*NOT_A_RANGE, [b"bytes=0-"], [b"bytes=00-5"], [b"bytes=-5"]):
             self.assertFalse(is_resume(values), values)
+
+
+class OnlyRangeTests(SynchronousTestCase):
+    """Ranges that are passed on."""
+
+    def test_passed_on(self) -> None:
+        """One well-formed range is passed on as it came."""
+        for value in (b"bytes=0-", b"bytes=5-9", b"bytes=-5", b"Bytes=0005-"):
+            self.assertEqual(only_range([b" %b " % value]), value)
+
+    def test_ignored(self) -> None:
+        """Anything else is not: a store could read it in another way than we do."""
+        for values in NOT_A_RANGE:
+            self.assertIsNone(only_range(values), values)
+
+
+class IfRangeTests(SynchronousTestCase):
+    """Whether an object is still the one whose part is wanted."""
+
+    DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+
+    def test_holds(self) -> None:
+        """It is, without a condition, or when entity tag or date are exactly the same."""
+        for values in ([], [b'"tag"'], [b' "tag" '], [self.DATE.encode()]):
+            self.assertTrue(if_range_holds(values, '"tag"', self.DATE), values)
+
+    def test_differs(self) -> None:
+        """Another tag, another spelling of the date, or several values do not hold."""
+        for values in (
+            [b'"other"'],
+            [b'"Tag"'],
+            [b"tag"],
+            [b"Tue, 14 Nov 2023 22:13:21 GMT"],
+            [b"Tuesday, 14-Nov-23 22:13:20 GMT"],
+            [b""],
+            [b"*"],
+            [b'"tag", "other"'],
+            [b'"tag"', b'"tag"'],
+            [b"\xff"],
+        ):
+            self.assertFalse(if_range_holds(values, '"tag"', self.DATE), values)
+
+    def test_weak(self) -> None:
+        """A weak tag never holds, on whichever side it is."""
+        for value, etag in ((b'W/"tag"', 'W/"tag"'), (b'W/"tag"', '"tag"'), (b'"tag"', 'W/"tag"')):
+            self.assertFalse(if_range_holds([value], etag, None), (value, etag))
+
+    def test_nothing_known(self) -> None:
+        """Of an object without tag and date nothing can be said."""
+        for value in (b'"tag"', self.DATE.encode(), b""):
+            self.assertFalse(if_range_holds([value], None, None), value)
 
 
 class ContentRangeTests(SynchronousTestCase):

@@ -1,0 +1,103 @@
+"""Tests of the access log: a line for each request, and no secret in it."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from menderproxy.web.access_log import loggable_path
+from tests.web.fakes import FakeAnswer
+from tests.web.testcase import API, SiteTestCase
+
+PAYLOAD = b"aHR0cHM6Ly9zdG9yZS5leGFtcGxlL2I" * 5
+
+
+class LineTests(SiteTestCase):
+    """When there is a line, and what it says."""
+
+    def setUp(self) -> None:
+        """Watch the log."""
+        super().setUp()
+        self.lines = self.watch_log()
+
+    def test_finished(self) -> None:
+        """A request that was answered has its line when the answer has ended."""
+        device = self.device(address="::ffff:192.0.2.9")
+        device.ask(b"PUT", API + b"?token=secret", body=b"[]")
+        answer = self.agent.asked[0].answer(FakeAnswer(429, length=5))
+        answer.send(b"later")
+        self.clock.advance(1.5)
+        self.assertEqual(self.lines, [])
+        answer.end()
+        self.assertEqual(
+            self.lines,
+            [
+                f"method=PUT path={API.decode()} status=429 type=HTTP/1.1 bytes=5"
+                " time=1.500 from=192.0.2.9"
+            ],
+        )
+
+    def test_broken_off(self) -> None:
+        """A request whose device went away has its line as well."""
+        device = self.device()
+        device.ask(b"GET", API)
+        answer = self.agent.asked[0].answer(FakeAnswer(200, length=10))
+        answer.send(b"half")
+        device.hang_up()
+        (line,) = self.lines
+        self.assertIn("status=200 type=HTTP/1.1 bytes=4 ", line)
+        self.assertTrue(line.endswith(" (broken off)"), line)
+
+    def test_not_found(self) -> None:
+        """So has a request that nobody serves."""
+        self.device().ask(b"GET", b"/nothing")
+        (line,) = self.lines
+        self.assertIn("method=GET path=/nothing status=404", line)
+
+    def test_refused(self) -> None:
+        """One that was refused before it was complete has a short line."""
+        self.device().send(b"garbage\r\n\r\n")
+        self.device().send(b"PUT %b HTTP/1.1\r\nHost: g\r\nContent-Length: 99999\r\n\r\n" % API)
+        self.assertEqual(
+            self.lines,
+            ["status=400 from=192.0.2.7 (refused)", "status=413 from=192.0.2.7 (refused)"],
+        )
+
+    def test_secrets(self) -> None:
+        """No header, query, payload or body gets into the log, whatever becomes of the request."""
+        headers = ((b"Authorization", b"Bearer secret"), (b"X-Men-Signature", b"secret"))
+        targets = (
+            API + b"?signature=secret",
+            b"/nothing?signature=secret",
+            b"/artifacts/secret/name?issued=1&expire=2&signature=secret",
+            b"/prefix/artifacts/%bsecret/name?signature=secret" % PAYLOAD,
+            b"http://elsewhere.example/?secret",
+            b"*?secret",
+        )
+        for target in targets:
+            device = self.device()
+            device.ask(b"PUT", target, *headers, body=b"secret")
+            device.hang_up()
+        self.assertEqual(len(self.lines), len(targets), self.lines)
+        self.assertNotIn("secret", "".join(self.lines))
+
+
+class PathTests(SynchronousTestCase):
+    """How a request target stands in the log."""
+
+    def test_shown(self) -> None:
+        """A path is shown as it came, without its query."""
+        for target, shown in (
+            (b"/api/devices/v1/x?y=z", "/api/devices/v1/x"),
+            (b"/a%2fb", "/a%2fb"),
+            (b"/artifacts/%b/release-2?x" % PAYLOAD, "/artifacts/.../release-2"),
+            (b"/artifacts/short/release-2", "/artifacts/.../release-2"),
+            (b"/artifacts/short", "/artifacts/.../short"),
+            (b"/behind/artifacts/%b/release-2" % PAYLOAD, "/behind/artifacts/.../release-2"),
+            (b"/" + b"x" * 64, "/" + "x" * 64),
+            (b"/" + b"x" * 65, "/..."),
+        ):
+            self.assertEqual(loggable_path(target), shown)
+
+    def test_harmless(self) -> None:
+        """What could move a terminal's cursor is not shown."""
+        self.assertEqual(loggable_path(b"/a\x1b[2J\x7f\x85\n"), "/a?[2J???")
