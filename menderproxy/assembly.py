@@ -111,6 +111,12 @@ def assemble(config: GatewayConfig, reactor: Any, world: World, ready: Callable[
     if config.features.mtls.enabled:
         # To run on without it would let in whoever connects.
         raise ConfigError("Features.mTLS.Enabled: True: not supported by this version")
+    for key, enabled in (
+        ("Features.DeviceSystem.Enabled", config.features.device_system.enabled),
+        ("Metrics.Enabled", config.metrics.enabled),
+    ):
+        if enabled:
+            log.warn("{key}: True: has no effect in this version", key=key)
     threads = DiskThreads(reactor)
     quiet_threads = DiskThreads(reactor, size=1, nice=10)
     mender = _mender_server(config, reactor)

@@ -336,3 +336,16 @@ class StopTests(ServiceTestCase):
         stopping = application.stopService()
         self.network.advance(0)
         self.successResultOf(stopping)
+
+
+class UnsupportedTests(ServiceTestCase):
+    """What the official gateway can do and this version can't is said, not passed over."""
+
+    def test_told(self) -> None:
+        """A feature that is switched on without effect is named in the log."""
+        wanted = self.config(("Metrics.Enabled", True), ("Features.DeviceSystem.Enabled", True))
+        with capturedLogs() as events:
+            build(wanted, self.network)
+        lines = [formatEvent(event) for event in events]
+        for key in ("Metrics.Enabled", "Features.DeviceSystem.Enabled"):
+            self.assertIn(f"{key}: True: has no effect in this version", lines)

@@ -54,6 +54,7 @@ class GatewaySite(server.Site):
 
     protocol = GatewayChannel  # type: ignore[assignment]
     requestFactory = GatewayRequest
+    noisy = False
 
     def __init__(self, resources: Mapping[Route, IResource], limits: Limits, reactor: Any):
         self._not_found = Refusal(404, "not found")
