@@ -18,12 +18,13 @@ class Reader:
 
     :param first: offset of the first byte.
     :param last: offset of the last byte, inclusive.
+    :ivar position: offset of the next byte.
     """
 
     def __init__(self, file: ArtifactFile, threads: Threads, first: int, last: int):
         self._file = file
         self._threads = threads
-        self._position = first
+        self.position = first
         self._end = last + 1
         self._open = True
         file.acquire()
@@ -31,12 +32,12 @@ class Reader:
     @property
     def remaining(self) -> int:
         """Bytes of the range still to be read, here or not."""
-        return self._end - self._position
+        return self._end - self.position
 
     @property
     def available(self) -> int:
         """Bytes of the range that can be read now."""
-        return max(0, min(self._end, self._file.readable) - self._position)
+        return max(0, min(self._end, self._file.readable) - self.position)
 
     def grown(self) -> Deferred[None]:
         """Fires when more may be available; fails when no more will come."""
@@ -52,13 +53,13 @@ class Reader:
         size = min(most, self.available)
         buffer = bytearray(size)
         try:
-            count = os.preadv(self._file.fd, [buffer], self._position, os.RWF_NOWAIT)
+            count = os.preadv(self._file.fd, [buffer], self.position, os.RWF_NOWAIT)
         except OSError:
             # Not in memory, or a file system that can't tell: the thread finds out.
             return None
         if count == 0:
             return None
-        self._position += count
+        self.position += count
         return bytes(memoryview(buffer)[:count])
 
     def read_slowly(self, most: int) -> Deferred[bytes]:
@@ -70,7 +71,7 @@ class Reader:
         size = min(most, self.available)
         # The file stays open for the thread, whatever becomes of the reader meanwhile.
         self._file.acquire()
-        reading = self._threads.run(os.pread, self._file.fd, size, self._position)
+        reading = self._threads.run(os.pread, self._file.fd, size, self.position)
         return shielded(reading.addBoth(self._let_go)).addCallback(self._advance)
 
     def _let_go(self, result: bytes) -> bytes:
@@ -80,7 +81,7 @@ class Reader:
     def _advance(self, data: bytes) -> bytes:
         if not data:
             raise OSError("the cached file is shorter than it was")
-        self._position += len(data)
+        self.position += len(data)
         return data
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from menderproxy.web.passthrough import Passthrough
 from menderproxy.web.request import GatewayRequest
 from menderproxy.web.sender import Sender
 from menderproxy.wire.links import ArtifactLink, LinkError, LinkSigner
-from menderproxy.wire.ranges import Unsatisfiable, is_resume, parse_range
+from menderproxy.wire.ranges import ByteRange, Unsatisfiable, is_resume, parse_range
 from menderproxy.wire.whitelist import Whitelist
 
 
@@ -129,7 +129,7 @@ class ArtifactsResource(Resource):
             await self._passthrough.send(request, self._cache.freshest(link.url))
             return
         try:
-            await self._send_cached(request, artifact, link)
+            await self._send_cached(request, self._cache, artifact, link)
         finally:
             artifact.close()
 
@@ -147,7 +147,11 @@ class ArtifactsResource(Resource):
             ) from None
 
     async def _send_cached(
-        self, request: GatewayRequest, artifact: OpenArtifact, link: ArtifactLink
+        self,
+        request: GatewayRequest,
+        cache: ArtifactCache,
+        artifact: OpenArtifact,
+        link: ArtifactLink,
     ) -> None:
         meta = artifact.meta
         ranges = ranges_wanted(request)
@@ -167,7 +171,13 @@ class ArtifactsResource(Resource):
         if request.method == b"HEAD":
             request.finish()
             return
-        await Sender(request, artifact.reader(wanted.first, wanted.last), self._stall).run()
+        reader = artifact.reader(wanted.first, wanted.last)
+        try:
+            await Sender(request, reader, self._stall).run()
+        except (CacheUnusable, OSError) as error:
+            self.log.error("{name}: past the cache: {error}", name=link.name, error=error)
+            rest = ByteRange(reader.position, wanted.last)
+            await self._passthrough.go_on(request, cache.freshest(link.url), meta.remote, rest)
 
     def _fail(self, request: GatewayRequest, error: Exception, *, resumed: bool) -> None:
         self.log.warn("{error}", error=error)

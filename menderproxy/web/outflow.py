@@ -73,6 +73,12 @@ class Outflow:
             self.request.abort()
             self._done.errback(reason)
 
+    def hand_over(self, reason: Exception) -> None:
+        """Break off, but leave the connection to whoever can go on with the same body."""
+        if self._end():
+            self.drop()
+            self._done.errback(reason)
+
     def pauseProducing(self) -> None:
         """Called by the device's connection, with every write while its buffer is full."""
         if not self.over:

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from menderproxy.cache.errors import ArtifactRefused, ArtifactUnavailable
+from menderproxy.cache.errors import ArtifactChanged, ArtifactRefused, ArtifactUnavailable
 from menderproxy.upstream.errors import UpstreamError
 from menderproxy.upstream.stores import StoreAnswer, Stores
 from menderproxy.web.artifact_headers import (
@@ -22,6 +22,7 @@ from menderproxy.web.artifact_headers import (
 from menderproxy.web.relay import Relay
 from menderproxy.web.request import GatewayRequest
 from menderproxy.wire.ranges import ByteRange, only_range
+from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
 
 WORTH_WAITING = frozenset({408, 421, 425, 429})
@@ -66,6 +67,23 @@ class Passthrough:
         answer = await self._ask(request, url)
         promised = _set_head(request, answer)
         await Relay(request, answer.body, self._stall, promised).run()
+
+    async def go_on(
+        self, request: GatewayRequest, url: StoreURL, held: RemoteObject, rest: ByteRange
+    ) -> None:
+        """
+        Finish an answer that the cache had to leave off.
+
+        :param held: the object that the answer was begun with.
+        :param rest: the bytes that the device still waits for.
+        :raises ArtifactError: the store has them no more.
+        """
+        answer = await self._patiently(url, b"bytes=%d-%d" % (rest.first, rest.last))
+        remote = answer.remote
+        if remote.status != 206 or remote.first != rest.first or not held.same_object(remote):
+            answer.body.abort()
+            raise ArtifactChanged("the store has another object now")
+        await Relay(request, answer.body, self._stall, rest.length).run()
 
     async def _send_head(self, request: GatewayRequest, url: StoreURL) -> None:
         # The link is signed for GET, not for HEAD; one byte of it tells the rest.

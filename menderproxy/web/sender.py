@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from menderproxy.cache.errors import CacheUnusable
 from menderproxy.cache.reader import Reader
 from menderproxy.web.outflow import Outflow
 from menderproxy.web.request import GatewayRequest
@@ -23,7 +24,11 @@ TURN = 512 * 1024
 
 
 class Sender(Outflow):
-    """Sends what a reader gives, and waits with it while the file grows."""
+    """
+    Sends what a reader gives, and waits with it while the file grows.
+
+    When the cache's disk fails, the answer is left open where the reader stands.
+    """
 
     def __init__(self, request: GatewayRequest, reader: Reader, stall: float):
         super().__init__(request, stall)
@@ -99,7 +104,10 @@ class Sender(Outflow):
 
     def _failed(self, failure: Failure) -> None:
         self._waiting = None
-        if not failure.check(CancelledError):
+        if failure.check(CacheUnusable, OSError):
+            # The disk's trouble, which need not become the device's.
+            self.hand_over(cast(Exception, failure.value))
+        elif not failure.check(CancelledError):
             self.give_up(cast(Exception, failure.value))
 
     def _forget(self) -> None:

@@ -107,14 +107,16 @@ class GrowingTests(SenderTestCase):
         self.assert_over(finished=False)
 
     def test_disk_fails(self) -> None:
-        """The same when the disk fails."""
+        """When the disk fails, the answer is left open for whoever can go on with it."""
         reader = FakeReader(b"0123456789")
         reader.cold = True
         running = self.send(reader)
         assert reader.reading is not None
         reader.reading.errback(OSError("I/O error"))
         self.failureResultOf(running, OSError)
-        self.assert_over(finished=False)
+        self.assertEqual((self.request.finished, self.request.aborted), (False, False))
+        self.assertIsNone(self.request.producer)
+        self.assertTrue(reader.closed)
 
 
 class SlowDeviceTests(SenderTestCase):
