@@ -257,12 +257,24 @@ class CacheDirectory:
         if path.exists():
             write_safely(path.with_suffix(".json"), meta.to_json())
 
-    def quarantine(self, meta: ArtifactMeta, why: str, *, may_be_the_stores: bool) -> bool:
+    def withdraw(self, key: str) -> None:
         """
-        Take an artifact out of service.
+        Take an artifact out of service, into quarantine.
+
+        Quick, and done at once rather than in a thread: a new download of the same artifact may
+        be published any time after.
+        """
+        path = self.object_path(key)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, self._quarantine / key)
+        path.with_suffix(".json").unlink(missing_ok=True)
+
+    def record_quarantine(self, meta: ArtifactMeta, why: str, *, may_be_the_stores: bool) -> bool:
+        """
+        Write down why an artifact was withdrawn.
 
         :param may_be_the_stores: the fault may be in what the store has.
-        :returns: whether it is: the last one quarantined under this key was the same.
+        :returns: whether it is: the last one withdrawn under this key had the same bytes.
         """
         record = self._quarantine / f"{meta.key}.json"
         condemned = False
@@ -270,9 +282,6 @@ class CacheDirectory:
             before, _ = ArtifactMeta.from_json(record.read_bytes())
             condemned = may_be_the_stores and before.sha256 == meta.sha256
         write_safely(record, meta.to_json(why=why, condemned=condemned))
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(self.object_path(meta.key), self._quarantine / meta.key)
-        self.remove(meta.key)
         return condemned
 
     def condemned(self) -> Iterator[ArtifactMeta]:

@@ -233,7 +233,7 @@ class Download:
         if self._world.condemns(self.key, remote.etag, remote.length):
             raise ArtifactUnavailable("the store still has the version that was found bad")
         self._fd = await self._world.room.create(self.key, remote.length)
-        self._held, self._ended = remote, False
+        self._held = remote
         meta = None if remote.length is None else self._meta(remote, remote.length)
         self._follow(self._fd, 0, meta)
         if meta is not None:

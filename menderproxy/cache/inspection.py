@@ -9,8 +9,7 @@ from pathlib import Path
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -62,8 +61,8 @@ class Inspection:
         self._waits = Interruptible(clock)
         self._queue: deque[tuple[Look, str]] = deque()
         self._working: Deferred[None] | None = None
-        self._scrubbing = LoopingCall(self.scrub)
-        self._scrubbing.clock = clock
+        # Not a LoopingCall: making one installs the default reactor.
+        self._next_scrub: IDelayedCall | None = None
         self.quarantined = 0
 
     def start(self) -> None:
@@ -72,13 +71,13 @@ class Inspection:
         for key, entry in self._index.entries.items():
             if not entry.meta.verified:
                 self.look_at(key)
-        if self._interval is not None:
-            self._scrubbing.start(self._interval, now=False)
+        self._schedule_scrub()
 
     async def stop(self) -> None:
         """Stop looking."""
-        if self._scrubbing.running:
-            self._scrubbing.stop()
+        if self._next_scrub is not None:
+            self._next_scrub.cancel()
+            self._next_scrub = None
         self._queue.clear()
         self._waits.stop()
         if self._working is not None:
@@ -88,8 +87,13 @@ class Inspection:
         """Verify an artifact when its turn comes."""
         self._enqueue(self._verify, key)
 
-    def scrub(self) -> None:
+    def _schedule_scrub(self) -> None:
+        if self._interval is not None:
+            self._next_scrub = self._clock.callLater(self._interval, self._scrub)
+
+    def _scrub(self) -> None:
         """Read all artifacts again, one after the other."""
+        self._schedule_scrub()
         for key in list(self._index.entries):
             self._enqueue(self._read_again, key)
 
@@ -127,10 +131,11 @@ class Inspection:
     async def _verify(self, entry: Entry) -> None:
         path = self._directory.object_path(entry.meta.key)
         found = await self._threads.run(_verify_file, path, self._keys)
-        if found.outcome is Outcome.BAD:
-            await self._quarantine(entry, found.detail, may_be_the_stores=True)
+        if found.outcome is Outcome.BAD or (self._keys and not found.signed):
+            await self._quarantine(entry, found.detail or "not signed", may_be_the_stores=True)
             return
-        verdict = "signed" if found.signed and self._keys else found.outcome.value
+        signed = found.outcome is Outcome.GOOD and found.signed
+        verdict = "signed" if signed else found.outcome.value
         self.log.info("{name}: {verdict}", name=entry.meta.name, verdict=verdict)
         entry.meta = attrs.evolve(entry.meta, verified=verdict)
         await self._threads.run(self._directory.save_meta, entry.meta)
@@ -154,8 +159,9 @@ class Inspection:
         self.log.error("{name}: quarantined: {why}", name=meta.name, why=why)
         if self._index.entries.get(meta.key) is entry:
             self._index.forget(meta.key)
+            self._directory.withdraw(meta.key)
         condemned = await self._threads.run(
-            self._directory.quarantine, meta, why, may_be_the_stores=may_be_the_stores
+            self._directory.record_quarantine, meta, why, may_be_the_stores=may_be_the_stores
         )
         if condemned:
             self._index.condemned[meta.key] = meta

@@ -158,8 +158,8 @@ class StoredObject:
             etag=self.etag,
             last_modified=self.last_modified,
             content_type="application/vnd.mender-artifact",
-            md5=self.md5,
-            # Stores tell it of whole objects only.
+            # Checksums are told of whole objects only.
+            md5=self.md5 if whole else None,
             sha256=self.sha256 if whole else None,
         )
 

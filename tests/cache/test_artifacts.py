@@ -153,7 +153,7 @@ class DepartureTests(CacheTestCase):
         self.wait(LINGER * 3)
         before = open_descriptors()
         for _ in range(5):
-            opening = Deferred.fromCoroutine(self.cache.open(LINK, "release-2"))
+            opening = self.opening()
             opening.addErrback(lambda _: None)
             opening.cancel()
         self.settle()
@@ -166,7 +166,7 @@ class DepartureTests(CacheTestCase):
         self.store_whole(LINK, THING)
         self.wait(LINGER * 3)
         before = open_descriptors()
-        opening = [Deferred.fromCoroutine(self.cache.open(LINK, "")) for _ in range(5)]
+        opening = [self.opening() for _ in range(5)]
         self.settle()
         self.assertEqual(open_descriptors(), before + 1)
         for one in opening:

@@ -12,7 +12,7 @@ from menderproxy.cache.mender_artifact import Outcome, verify
 
 from ..wire.properties import examples
 from .artifact_tool import REASON_TO_SKIP, made_by_tool
-from .artifacts import artifact, contents, parts
+from .mender_artifacts import artifact, contents, parts
 
 SUFFIXES = ("", ".gz", ".xz")
 ORIGINALS = (

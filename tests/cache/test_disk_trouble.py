@@ -101,6 +101,24 @@ class DiskTroubleTests(CacheTestCase):
         self.assertEqual(len(self.store.requests), 1)
         self.check_recovers()
 
+    def test_write_fails_while_asking(self) -> None:
+        """So is one that fails while the store is being asked for the rest."""
+        device, body = self.begin(THING)
+        body.send(5000)
+        self.settle()
+        body.send(5000)
+        self.clock.advance(0.1)
+        body.cut()
+        self.clock.advance(1)
+        self.assertEqual(len(self.store.requests), 2)
+        self.let_fail("pwrite", errno.EIO)
+        self.settle()
+        body = self.store.last.serve(THING)
+        self.settle()
+        self.assertTrue(body.aborted)
+        self.assertIsInstance(device.failure, CacheUnusable)
+        self.check_recovers()
+
     def test_sync_fails(self) -> None:
         """Bytes that can't be synced get no final name."""
         device, body = self.begin(THING)

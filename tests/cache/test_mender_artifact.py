@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.cache.mender_artifact import Outcome, PublicKey, Verification, verify
 
-from .artifacts import (
+from .mender_artifacts import (
     FILES,
     artifact,
     header_info,

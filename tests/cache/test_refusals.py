@@ -79,6 +79,16 @@ class LinkTests(CacheTestCase):
                 self.settle()
         self.check_refused(device, 403)
 
+    def test_refused_faster_than_renewed(self) -> None:
+        """Nor do those that come while the one before is still being tried."""
+        device = self.device()
+        for number in range(round(PATIENCE.fresher_link) + 10):
+            self.cache.remember(attrs.evolve(LINK, target=f"/bucket/one?signature={number}"))
+            if not self.store.last.answered:
+                self.store.last.refuse(403)
+            self.wait(1)
+        self.check_refused(device, 403)
+
     def test_mid_flight(self) -> None:
         """An artifact that has been begun waits longer: the next poll of any device will do."""
         device, body = self.begin(THING)

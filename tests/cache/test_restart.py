@@ -149,6 +149,25 @@ class PartialTests(CacheTestCase):
         assert device.artifact is not None
         self.assertGreater(device.artifact.meta.changed_at, 0)
 
+    def test_change_survives_in_flight(self) -> None:
+        """Even if the restart came while it was in flight."""
+        newer = attrs.evolve(THING, etag='"v2"')
+        self.interrupt(7000)
+        self.start()
+        self.device()
+        self.store.last.serve(newer)
+        self.wait(1)
+        body = self.store.last.serve(newer)
+        self.settle()
+        body.send(9000)
+        self.wait(1)
+        self.crash()
+        self.start()
+        device = self.device()
+        self.assertEqual(self.store.last.offset, 9000)
+        assert device.artifact is not None
+        self.assertGreater(device.artifact.meta.changed_at, 0)
+
     def test_damaged_sidecar(self) -> None:
         """A part whose sidecar is damaged is fetched again."""
         self.interrupt(7000)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from menderproxy.cache import directory as directory_module
-from menderproxy.cache.artifacts import OpenArtifact
 from menderproxy.cache.errors import CacheUnusable
+from menderproxy.cache.fallocate import reserve
 from menderproxy.cache.index import LINGER
 from menderproxy.cache.room import Limits
 from menderproxy.wire.store_url import StoreURL
@@ -56,10 +52,6 @@ class RoomTestCase(CacheTestCase):
         self.settle()
         return device
 
-    def open(self, number: int) -> Deferred[OpenArtifact]:
-        """Begin to open one of them."""
-        return Deferred.fromCoroutine(self.cache.open(link(number), "release-2"))
-
     def check_refused(self, device: Device) -> None:
         """The device was told that it can't be cached."""
         self.assertIsInstance(device.failure, CacheUnusable)
@@ -82,7 +74,7 @@ class MaxSizeTests(RoomTestCase):
     def test_never_in_use(self) -> None:
         """One that is being served stays, though it is the oldest."""
         self.fill(3)
-        opened = self.open(0)
+        opened = self.opening(link(0))
         self.settle()
         self.wait(LINGER * 3)
         self.device(link(1))
@@ -96,7 +88,7 @@ class MaxSizeTests(RoomTestCase):
         """So does one that a device is about to open."""
         self.fill(3)
         self.device(link(3))
-        opening = self.open(0)
+        opening = self.opening(link(0))
         self.store.last.serve(thing(3))
         while len(self.threads.jobs) > 1 or self.held(3) == [0, 1, 2]:
             self.threads.step(1)
@@ -228,10 +220,9 @@ class FullTests(RoomTestCase):
 
     def let_reserving_fail(self, code: int, times: int) -> None:
         """Let the next reservations fail."""
-        reserve: Callable[..., Any] = directory_module.reserve
         left = [code] * times
 
-        def failing(fd: int, length: int) -> Any:
+        def failing(fd: int, length: int) -> bool:
             if left:
                 raise OSError(left.pop(), "no")
             return reserve(fd, length)

@@ -19,7 +19,7 @@ from menderproxy.cache.tar_stream import (
 )
 
 from ..wire.properties import examples
-from .artifacts import rewritten, special, tar
+from .mender_artifacts import rewritten, special, tar
 
 MODERN_FORMATS = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 

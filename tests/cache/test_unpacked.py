@@ -15,7 +15,7 @@ from menderproxy.cache.tar_stream import CHUNK, Malformed, read_fully
 from menderproxy.cache.unpacked import MEMBER_LIMIT, Allowance, Uncheckable, unpack
 
 from ..wire.properties import examples
-from .artifacts import PACKERS
+from .mender_artifacts import PACKERS
 
 PACKED = (".gz", ".xz")
 

@@ -14,6 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.cache.artifacts import ArtifactCache, OpenArtifact
 from menderproxy.cache.directory import CacheDirectory
+from menderproxy.cache.index import Index
+from menderproxy.cache.inspection import Inspection
 from menderproxy.cache.patience import Patience
 from menderproxy.cache.reader import Reader
 from menderproxy.cache.room import Limits
@@ -47,8 +49,8 @@ class Device:
         self.finished = False
         self.wakes = 0
         self.paused = False
-        self._first = first
-        self._last = last
+        self.first = first
+        self.last = last
         self._step = step or 1 << 16
         self._reader: Reader | None = None
         self._waiting: Deferred[Any] | None = None
@@ -56,8 +58,8 @@ class Device:
 
     def _opened(self, artifact: OpenArtifact) -> None:
         self.artifact = artifact
-        last = artifact.meta.length - 1 if self._last is None else self._last
-        self._reader = artifact.reader(self._first, last)
+        last = artifact.meta.length - 1 if self.last is None else self.last
+        self._reader = artifact.reader(self.first, last)
         self._take()
 
     def _take(self, _: object = None) -> None:
@@ -122,9 +124,11 @@ class CacheTestCase(SynchronousTestCase):
     Has a started cache on a directory of its own, in front of a store.
 
     :cvar limits: what the cache may take.
+    :cvar inspector: makes what looks at its artifacts, if anything does.
     """
 
     limits = Limits()
+    inspector: Callable[[Index], Inspection] | None = None
 
     def setUp(self) -> None:
         """Make them."""
@@ -153,6 +157,7 @@ class CacheTestCase(SynchronousTestCase):
             jitter=lambda: self.jitter,
             patience=PATIENCE,
             limits=self.limits,
+            inspector=self.inspector,
         )
         self.cache.startService()
 
@@ -198,11 +203,14 @@ class CacheTestCase(SynchronousTestCase):
         self, url: StoreURL = LINK, first: int = 0, last: int | None = None, step: int = 0
     ) -> Device:
         """Let a device ask for an artifact."""
-        opening = Deferred.fromCoroutine(self.cache.open(url, "release-2"))
-        device = Device(opening, first, last, step)
+        device = Device(self.opening(url), first, last, step)
         self.devices.append(device)
         self.settle()
         return device
+
+    def opening(self, url: StoreURL = LINK) -> Deferred[OpenArtifact]:
+        """Begin to open an artifact."""
+        return Deferred.fromCoroutine(self.cache.open(url, "release-2"))
 
     def begin(self, thing: StoredObject) -> tuple[Device, FakeBody]:
         """Let the first device ask for an artifact, and the store answer."""
