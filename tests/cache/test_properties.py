@@ -276,14 +276,14 @@ class AnyOrderTests(CacheTestCase):
         self.assertEqual(self.sent(), SIZE + self.lost)
 
     @examples
-    @given(steps(*GOOD, "mislead", "mislead"))
+    @given(steps(*GOOD, "mislead", "mislead", "mislead", "mislead"))
     def test_fickle_store(self, some: list[Step]) -> None:
         """However often an artifact changes, no device gets bytes of two versions of it."""
         self.thing, self.newer = THING, NEWER
         self.check_end(some, self.check_versions)
 
     @examples
-    @given(steps(*GOOD, "mislead", "lie", "send_wrong", "end"))
+    @given(steps(*GOOD, "mislead", "mislead", "lie", "lie", "send_wrong", "end"))
     def test_bad_store(self, some: list[Step]) -> None:
         """Whatever a store does, no wrong byte gets a final name or completes an artifact."""
         self.thing, self.newer = THING.right_sha256, NEWER.right_sha256
@@ -294,8 +294,9 @@ class AnyOrderTests(CacheTestCase):
         self.ranges = False
         self.anew()
         self.play(some, check)
-        self.get_well()
-        self.join(0, None)
-        self.get_well()
-        check()
+        # The first one may still be cut off, for what is wrong in the file already.
+        for _ in range(2):
+            self.join(0, None)
+            self.get_well()
+            check()
         self.assertTrue(self.devices[-1].finished)

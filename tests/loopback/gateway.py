@@ -24,7 +24,7 @@ class GatewayTestCase(TestCase):
     """
 
     # A net only: nothing here takes long unless it hangs.
-    timeout = 120
+    timeout = 60
 
     async def setUp(self) -> None:  # type: ignore[override]
         """Start the upstream."""
@@ -85,6 +85,12 @@ class GatewayTestCase(TestCase):
         lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: gateway.example", *headers]
         device.send(b"\r\n".join(lines) + b"\r\n\r\n")
         return device
+
+    async def round_trip(self, device: Line) -> None:
+        """Give everybody some turns: ask the gateway something on an open connection."""
+        device.send(b"GET /nothing HTTP/1.1\r\nHost: gateway.example\r\n\r\n")
+        await device.until_seen(b"not found")
+        device.received.clear()
 
     async def forwarded(self) -> Line:
         """Take the next request without a body that reaches the upstream."""

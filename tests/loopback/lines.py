@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
 LOOPBACK = "127.0.0.1"
@@ -58,6 +60,13 @@ class Line(Protocol):
     def was_cut(self) -> bool:
         """Whether the connection broke, instead of being closed."""
         return self.lost is not None and self.lost.check(ConnectionDone) is None
+
+    def limit_window(self, size: int) -> None:
+        """Let the kernel take only so much (and twice that) before we read it."""
+        tcp: Any = self.wire
+        if isinstance(tcp, ProtocolWrapper):
+            tcp = tcp.transport
+        tcp.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def send(self, data: bytes) -> None:
         """Send bytes."""

@@ -45,7 +45,9 @@ class FitTests(SynchronousTestCase):
 
     def test_hopeless(self) -> None:
         """When that alone is too large, no device can be answered so."""
-        self.assertRaises(ValueError, fit, [(b"ETag", b"x" * 100), (b"X-A", b"x")], 100)
+        headers = [(b"ETag", b"x" * 100), (b"X-A", b"x")]
+        error = self.assertRaises(ValueError, fit, headers, 100)
+        self.assertEqual(str(error), "the headers that clients need are too large")
 
     def test_default(self) -> None:
         """The usual limit leaves room for the rest of a head of 8 KiB."""
