@@ -17,10 +17,10 @@ from menderproxy.cache.artifacts import ArtifactCache
 from menderproxy.cache.directory import CacheDirectory
 from menderproxy.cache.index import Index
 from menderproxy.cache.inspection import Inspection
-from menderproxy.cache.mender_artifact import load_verify_keys
 from menderproxy.cache.patience import Patience
 from menderproxy.cache.room import Limits as CacheLimits
 from menderproxy.cache.threads import DiskThreads
+from menderproxy.cache.verification.artifact import load_verify_keys
 from menderproxy.config.load import ConfigError
 from menderproxy.config.model import ArtifactsCache, ArtifactsProxy, GatewayConfig
 from menderproxy.listen.endpoints import Listener

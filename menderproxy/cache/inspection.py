@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 from menderproxy.cache.directory import CacheDirectory
 from menderproxy.cache.index import Entry, Index
 from menderproxy.cache.interruptible import Interruptible, Stopped
-from menderproxy.cache.mender_artifact import Outcome, PublicKey, Verification, verify
 from menderproxy.cache.threads import Threads
+from menderproxy.cache.verification.artifact import Outcome, PublicKey, Verification, verify
 
 Look = Callable[[Entry], Awaitable[None]]
 

@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from menderproxy.cache.errors import ArtifactUnavailable
 from menderproxy.cache.index import Index
 from menderproxy.cache.inspection import PAUSE, STEP, Inspection
-from menderproxy.cache.mender_artifact import PublicKey
+from menderproxy.cache.verification.artifact import PublicKey
 from tests.cache.fakes import LINK, StoredObject, content
-from tests.cache.mender_artifacts import artifact, parts
-from tests.cache.signing import raw_ecdsa
 from tests.cache.testcase import CacheTestCase
+from tests.cache.verification.mender_artifacts import artifact, parts
+from tests.cache.verification.signing import raw_ecdsa
 
 DAY = 86400.0
 GOOD = StoredObject(artifact(parts()))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache.mender_artifact import Outcome, verify
+from menderproxy.cache.verification.artifact import Outcome, verify
+from tests.wire.properties import examples
 
-from ..wire.properties import examples
 from .artifact_tool import REASON_TO_SKIP, made_by_tool
 from .mender_artifacts import artifact, contents, parts
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import attrs
 
-from menderproxy.cache.tar_stream import ByteSource, Malformed
+from menderproxy.cache.verification.tar_stream import ByteSource, Malformed
 
 COMPRESSED_CHUNK = 64 * 1024
 """Compressed bytes that are read at once."""

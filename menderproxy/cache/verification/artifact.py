@@ -23,9 +23,9 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from menderproxy.cache.artifact_manifest import Manifest
-from menderproxy.cache.artifact_signature import PublicKey, is_signed_by, load_verify_keys
-from menderproxy.cache.tar_stream import (
+from menderproxy.cache.verification.manifest import Manifest
+from menderproxy.cache.verification.signature import PublicKey, is_signed_by, load_verify_keys
+from menderproxy.cache.verification.tar_stream import (
     NAME_LIMIT,
     ByteSource,
     Malformed,
@@ -33,7 +33,7 @@ from menderproxy.cache.tar_stream import (
     drain,
     read_entries,
 )
-from menderproxy.cache.unpacked import Allowance, Uncheckable, unpack
+from menderproxy.cache.verification.unpacked import Allowance, Uncheckable, unpack
 
 __all__ = ["Outcome", "PublicKey", "Verification", "load_verify_keys", "verify"]
 

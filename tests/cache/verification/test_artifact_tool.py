@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache.mender_artifact import Outcome, Verification, load_verify_keys, verify
+from menderproxy.cache.verification.artifact import Outcome, Verification, load_verify_keys, verify
 
 from .artifact_tool import REASON_TO_SKIP, run
 

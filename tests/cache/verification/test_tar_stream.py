@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache.tar_stream import (
+from menderproxy.cache.verification.tar_stream import (
     ENTRY_LIMIT,
     EXTENSION_LIMIT,
     NAME_LIMIT,
@@ -17,8 +17,8 @@ from menderproxy.cache.tar_stream import (
     read_entries,
     read_fully,
 )
+from tests.wire.properties import examples
 
-from ..wire.properties import examples
 from .mender_artifacts import rewritten, special, tar
 
 MODERN_FORMATS = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache.artifact_signature import is_signed_by, load_verify_keys
+from menderproxy.cache.verification.signature import is_signed_by, load_verify_keys
 
 from .signing import der_ecdsa, raw_ecdsa, rsa_pkcs1
 

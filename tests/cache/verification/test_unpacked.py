@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache.tar_stream import CHUNK, Malformed, read_fully
-from menderproxy.cache.unpacked import MEMBER_LIMIT, Allowance, Uncheckable, unpack
+from menderproxy.cache.verification.tar_stream import CHUNK, Malformed, read_fully
+from menderproxy.cache.verification.unpacked import MEMBER_LIMIT, Allowance, Uncheckable, unpack
+from tests.wire.properties import examples
 
-from ..wire.properties import examples
 from .mender_artifacts import PACKERS
 
 PACKED = (".gz", ".xz")

@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from menderproxy.cache.tar_stream import Malformed
+from menderproxy.cache.verification.tar_stream import Malformed
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _AUGMENTABLE = re.compile(r"header-augment\.tar(\.\w+)?|data/.+")

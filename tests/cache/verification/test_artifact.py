@@ -9,7 +9,7 @@ import tarfile
 from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache.mender_artifact import Outcome, PublicKey, Verification, verify
+from menderproxy.cache.verification.artifact import Outcome, PublicKey, Verification, verify
 
 from .mender_artifacts import (
     FILES,

@@ -1,0 +1,1 @@
+"""Whether a file is a sound Mender artifact: archive, manifest, checksums, signature."""
