@@ -27,7 +27,7 @@ numbers = st.integers(0, SIZE)
 
 def steps(*names: str) -> st.SearchStrategy[list[Step]]:
     """Any sequence of steps, each a method's name with two numbers for it."""
-    return st.lists(st.tuples(st.sampled_from(names), numbers, numbers), max_size=40)
+    return st.lists(st.tuples(st.sampled_from(names), numbers, numbers), min_size=20, max_size=60)
 
 
 DEVICES = ("join", "leave", "pause", "go_on")
@@ -57,7 +57,7 @@ class AnyOrderTests(CacheTestCase):
         self.path = Path(self.mktemp())
         self.store.requests.clear()
         self.devices.clear()
-        self.lost = self.sent_before = 0
+        self.lost = self.sent_before = self.kept_before = 0
         self.start()
 
     def play(self, some: list[Step], check: Callable[[], None]) -> None:
@@ -169,9 +169,9 @@ class AnyOrderTests(CacheTestCase):
 
     def do_kill(self, _: int, __: int) -> None:
         """The process is killed, and the next one started."""
-        reached = max((offset + sent for offset, sent in self.served()), default=0)
-        self.sent_before = self.sent()
-        self.lost += reached - self.kept()
+        reached = max(offset + sent for offset, sent in [(self.kept_before, 0), *self.served()])
+        self.sent_before, self.kept_before = self.sent(), self.kept()
+        self.lost += reached - self.kept_before
         self.crash()
         self.start()
 
