@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.loopback.gateway import API, GatewayTestCase
 from tests.loopback.lines import LOOPBACK
 
+CHUNKS = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -144,4 +145,17 @@ class FailureTests(GatewayTestCase):
         self.assertEqual(await self.status(), b"504")
 
 
-CHUNKS = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+class ConnectionLimitTests(GatewayTestCase):
+    """More connections than the limit."""
+
+    async def test_surplus(self) -> None:
+        """A surplus connection is gone at once, with TLS as well; the others are served."""
+        await self.start_gateway(MaxConnections=1)
+        served = await self.device(tls=True)
+        await self.round_trip(served)
+        for tls in (False, True):
+            surplus = await self.ask(tls=tls)
+            await surplus.until_lost()
+            self.assertEqual(surplus.count, 0)
+            await self.round_trip(served)
+        self.assertEqual(self.flushLoggedErrors(), [])

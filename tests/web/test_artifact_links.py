@@ -29,7 +29,10 @@ class SignatureTests(ArtifactTestCase):
                 self.assertEqual(reply.status, 403, forged)
                 self.assertEqual(reply.body, b'{"error": "the link is not valid"}')
         self.assertEqual(self.cache.opened, [])
-        self.assertNotIn("secret", "".join(self.lines))
+        log = "".join(self.lines)
+        self.assertIn("link refused: wrong signature", log)
+        self.assertNotIn(self.link[30:60].decode(), log)
+        self.assertNotIn("expire=", log)
 
     def test_mutilated(self) -> None:
         """So is one with something missing, or something added."""

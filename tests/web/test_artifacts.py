@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.internet.defer import Deferred
 
-from menderproxy.cache.errors import ArtifactChanged
+from menderproxy.cache.errors import ArtifactChanged, ArtifactRefused
 from tests.web.artifact_testcase import DATA, DATE, ETAG, HOLD, URL, ArtifactTestCase
 from tests.web.device import Reply
 from tests.web.fakes import META, FakeArtifact, FakeCache
@@ -168,15 +168,18 @@ class FollowingTests(ArtifactTestCase):
         self.assertEqual([line for line in self.lines if "broken off" not in line], [])
 
     def test_no_more(self) -> None:
-        """When no more bytes come the connection is cut, and never a whole looks whole."""
-        self.artifact.readers_have = 4
-        device = self.get()
-        growing = self.artifact.readers[0].growing
-        assert growing is not None
-        growing.errback(ArtifactChanged("changed"))
-        self.assertTrue(device.cut)
-        self.assertTrue(device.received.endswith(b"\r\n\r\n0123"))
-        self.assertTrue(self.artifact.closed)
+        """When no more bytes come the connection is cut, and never a part looks whole."""
+        for error in (ArtifactChanged("changed"), ArtifactRefused(404)):
+            self.artifact = FakeArtifact(DATA)
+            self.artifact.readers_have = 4
+            self.serve(FakeCache(self.artifact))
+            device = self.get()
+            growing = self.artifact.readers[0].growing
+            assert growing is not None
+            growing.errback(error)
+            self.assertTrue(device.cut)
+            self.assertTrue(device.received.endswith(b"\r\n\r\n0123"))
+            self.assertTrue(self.artifact.closed)
 
     def test_each_for_itself(self) -> None:
         """A device that takes nothing slows none of the others."""

@@ -124,6 +124,8 @@ class CloseTests(SiteTestCase):
         device.ask(b"GET", b"/nothing")
         self.pass_time(LIMITS.idle_timeout)
         self.assertTrue(device.closed)
+        # Twisted's own patience of fixed length would be a second timer.
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.pass_time(5)
         self.assertTrue(device.cut)
 
