@@ -10,7 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from menderproxy.cache.continuity import WORTH_WAITING
 from menderproxy.cache.errors import ArtifactChanged, ArtifactRefused, ArtifactUnavailable
+from menderproxy.cache.patience import Backoff, Patience
 from menderproxy.upstream.errors import UpstreamError
 from menderproxy.upstream.stores import StoreAnswer, Stores
 from menderproxy.web.artifact_headers import (
@@ -24,9 +26,6 @@ from menderproxy.web.request import GatewayRequest
 from menderproxy.wire.ranges import ByteRange, only_range
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
-
-WORTH_WAITING = frozenset({408, 421, 425, 429})
-LONGEST_RETRY = 60.0
 
 
 class Passthrough:
@@ -104,12 +103,12 @@ class Passthrough:
     async def _patiently(self, url: StoreURL, wanted: bytes | None) -> StoreAnswer:
         """Ask the store until it answers: a waiting device is better off than a refused one."""
         deadline = self._clock.seconds() + self._hold
-        tries = 0
+        backoff = Backoff(Patience(), self._jitter)
         while True:
             try:
                 answer = await self._stores.fetch(url, wanted)
             except UpstreamError as error:
-                why, wait = str(error), 0.0
+                why, asked = str(error), None
             else:
                 status = answer.remote.status
                 if status in (200, 206):
@@ -117,9 +116,8 @@ class Passthrough:
                 answer.body.abort()
                 if status < 500 and status not in WORTH_WAITING:
                     raise ArtifactRefused(status)
-                why, wait = f"the store answered {status}", answer.remote.retry_after or 0.0
-            wait = max(wait, min(LONGEST_RETRY, 0.5 * 2**tries) * (0.5 + self._jitter() / 2))
-            tries = min(tries + 1, 16)
+                why, asked = f"the store answered {status}", answer.remote.retry_after
+            wait = max(backoff.pause(), asked or 0.0)
             if self._clock.seconds() + wait > deadline:
                 raise ArtifactUnavailable(why)
             self.log.warn("{url}: {why}", url=url.redacted, why=why)
