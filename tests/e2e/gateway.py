@@ -29,7 +29,7 @@ async def gateway(
     cache: bool,
 ) -> AsyncIterator[Program]:
     """
-    Run the gateway, from the moment it is ready to serve devices.
+    Set up a gateway and run it, from the moment it is ready to serve devices.
 
     :param wan_authority: issued the server's and the store's certificates.
     :param lan_authority: issues the gateway's; the only one that devices trust.
@@ -43,6 +43,17 @@ async def gateway(
     configuration = _configuration(directory, network.gateway_address, cache)
     (directory / "mender-gateway.conf").write_text(json.dumps(configuration))
     (directory / "hosts").write_text(_hosts(network))
+    async with serving(network, directory) as started:
+        yield started
+
+
+@asynccontextmanager
+async def serving(network: Network, directory: Path) -> AsyncIterator[Program]:
+    """
+    Run a gateway that has been set up, for the first time or again.
+
+    :param directory: with its files.
+    """
     # A checkout that is not installed has its plugin found only when it is on the path.
     environment = {"PYTHONPATH": str(Path(menderproxy.__file__).parents[1])}
     command = _inside(network, directory, _twistd(directory))

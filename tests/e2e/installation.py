@@ -13,7 +13,7 @@ from menderproxy.demo.mender_server import DemoDevice, DemoMenderServer, Release
 
 from .artifact import DEVICE_TYPE, Artifact, make_artifact
 from .device import Device, device
-from .gateway import gateway
+from .gateway import gateway, serving
 from .mender_server import mender_server
 from .network import Network, network
 from .processes import Program, Reactor, until
@@ -34,6 +34,15 @@ class Installation:
     gateway: Program
     _lan_authority: ThrowAwayAuthority
     _directory: Path
+
+    def gateway_again(self) -> AbstractAsyncContextManager[Program]:
+        """Run the gateway again after its end, with the files it left."""
+        return serving(self.network, self._directory / "gateway")
+
+    def fetched(self) -> int:
+        """How many bytes of an artifact in flight the gateway has on its disk."""
+        parts = (self._directory / "gateway" / "cache" / "partial").glob("*.part")
+        return sum(part.stat().st_size for part in parts)
 
     def device(self, number: int) -> AbstractAsyncContextManager[Device]:
         """Run a new device."""
@@ -61,8 +70,12 @@ class Installation:
         await until(self.network.reactor, inventory_is_known, f"inventory of {device.client.name}")
         return self.server.devices[device.identity]
 
-    async def reported(self, device: Device, *statuses: str) -> DemoDevice:
-        """Wait until the last that a device has reported of its update is one of *statuses*."""
+    async def reported(self, device: Device, *statuses: str, seconds: float = 60.0) -> DemoDevice:
+        """
+        Wait until the last that a device has reported of its update is one of *statuses*.
+
+        :param seconds: how long that may take.
+        """
         known = self.server.devices[device.identity]
 
         def is_reported() -> bool:
@@ -70,7 +83,7 @@ class Installation:
             return known.statuses[-1:] in [[status] for status in statuses]
 
         what = f"{device.client.name} reports {' or '.join(statuses)}"
-        await until(self.network.reactor, is_reported, what)
+        await until(self.network.reactor, is_reported, what, seconds)
         return known
 
 

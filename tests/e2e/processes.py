@@ -85,6 +85,11 @@ class Program(ProcessProtocol):
         finally:
             self._signal(signal.SIGCONT)
 
+    async def kill(self) -> None:
+        """End the process without letting it do anything."""
+        self._signal(signal.SIGKILL)
+        await self._ended
+
     async def stop(self, reactor: Reactor, grace: float) -> None:
         """End the process: politely, and by force when it is still there after *grace* seconds."""
         if self._end is not None:

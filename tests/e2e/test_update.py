@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from twisted.internet.task import deferLater
+
 from .artifact import Artifact
 from .device import TENANT_TOKEN, Device
 from .installation import Installation
@@ -77,6 +79,29 @@ class UpdateTests(EndToEndTestCase):
         polls = zip(asked[::2], asked[1::2], strict=False)
         self.assertEqual(set(polls), {(v2, v1)})
         self.assert_downloaded_once(site, artifact)
+
+
+class RestartTests(EndToEndTestCase):
+    """A gateway that dies under a download, which is what its own update may look like."""
+
+    async def test_killed(self) -> None:
+        """The device resumes after its minute, and the store is asked for the rest only."""
+        site = await self.install()
+        [device] = await self.connect(site)
+        artifact = await site.release("release-1", 48 * MIB)
+        site.deploy(artifact)
+        reactor = site.network.reactor
+        while site.fetched() < MIB:
+            await deferLater(reactor, 0.005)
+        with site.store.nginx.paused():
+            await self.restart_gateway(site)
+        known = await site.reported(device, "success", "failure", seconds=200)
+        self.assertEqual(known.statuses[-1], "success", known.log)
+        self.assertTrue(device.has_installed(artifact))
+        [first, rest] = site.store.accesses()
+        self.assertEqual((first.status, rest.status), (200, 206))
+        self.assertLess(first.sent, artifact.length)
+        self.assertLess(rest.sent, artifact.length - MIB // 2)
 
 
 class SecrecyTests(EndToEndTestCase):

@@ -35,6 +35,11 @@ class EndToEndTestCase(TestCase):
             installation(reactor, directory, cache=cache, versions=versions)
         )
 
+    async def restart_gateway(self, site: Installation) -> None:
+        """Kill the gateway where it stands, and start it again."""
+        await site.gateway.kill()
+        await self._exits.enter_async_context(site.gateway_again())
+
     async def connect(self, site: Installation, count: int = 1) -> list[Device]:
         """Start new devices, and wait until the server knows them all."""
         devices = [
