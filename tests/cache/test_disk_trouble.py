@@ -9,7 +9,7 @@ from typing import Any
 
 from menderproxy.cache.errors import CacheUnusable
 from tests.cache.fakes import KEY, LINK, StoredObject, content
-from tests.cache.testcase import CacheTestCase
+from tests.cache.testcase import CacheTestCase, Device
 
 DATA = content(20_000)
 THING = StoredObject(DATA)
@@ -101,8 +101,8 @@ class DiskTroubleTests(CacheTestCase):
         self.assertEqual(len(self.store.requests), 1)
         self.check_recovers()
 
-    def test_write_fails_while_asking(self) -> None:
-        """So is one that fails while the store is being asked for the rest."""
+    def ask_again_while_writing(self) -> Device:
+        """Have the store asked for the rest while there is still something to be written."""
         device, body = self.begin(THING)
         body.send(5000)
         self.settle()
@@ -110,12 +110,25 @@ class DiskTroubleTests(CacheTestCase):
         self.clock.advance(0.1)
         body.cut()
         self.clock.advance(1)
-        self.assertEqual(len(self.store.requests), 2)
+        self.assertEqual(self.store.last.offset, 10_000)
         self.let_fail("pwrite", errno.EIO)
+        return device
+
+    def test_write_fails_while_asking(self) -> None:
+        """So is one that fails while the store is being asked for the rest."""
+        device = self.ask_again_while_writing()
         self.settle()
         body = self.store.last.serve(THING)
         self.settle()
         self.assertTrue(body.aborted)
+        self.assertIsInstance(device.failure, CacheUnusable)
+        self.check_recovers()
+
+    def test_write_fails_while_parked(self) -> None:
+        """And one that fails while a fresher link is waited for."""
+        device = self.ask_again_while_writing()
+        self.store.last.refuse(403)
+        self.settle()
         self.assertIsInstance(device.failure, CacheUnusable)
         self.check_recovers()
 

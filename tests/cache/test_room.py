@@ -135,6 +135,18 @@ class MaxSizeTests(RoomTestCase):
         self.start()
         self.check_leftover_goes()
 
+    def test_resumed(self) -> None:
+        """Going on with one needs room like beginning one, if there may be less by now."""
+        self.fill(2)
+        self.ask(2)
+        not_none(self.store.last.body).send(100)
+        self.stop()
+        self.limits = Limits(max_size=2 * SIZE)
+        self.start()
+        self.device(link(2))
+        self.assertEqual(self.held(), [1, 2])
+        self.assertEqual(self.store.last.offset, 100)
+
     def test_left_by_this_process(self) -> None:
         """So does what a download of this very process left when it was given up."""
         self.fill(2)

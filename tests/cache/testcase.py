@@ -171,7 +171,7 @@ class CacheTestCase(SynchronousTestCase):
         """Let the process vanish as after kill -9: what it wrote stays, and no more is done."""
         self.crashed = True
         self.directory.release()
-        for call in self.clock.getDelayedCalls():
+        for call in list(self.clock.getDelayedCalls()):
             call.cancel()
         self.devices.clear()
         self.store.requests.clear()

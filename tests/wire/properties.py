@@ -1,6 +1,19 @@
-"""How Hypothesis runs here: no deadlines on slow machines, nothing left on the disk."""
+"""
+How Hypothesis runs here: the same examples each time, no deadlines, nothing left on the disk.
+
+To look further: ``EXAMPLES=10000 python -m twisted.trial tests.cache.test_properties``.
+"""
+
+import os
 
 from hypothesis import settings
 
-examples = settings(deadline=None, database=None, max_examples=100)
+_MORE = os.environ.get("EXAMPLES")
+
+examples = settings(
+    deadline=None,
+    database=None,
+    max_examples=int(_MORE or 100),
+    derandomize=_MORE is None,
+)
 """To decorate each ``@given`` test with."""
