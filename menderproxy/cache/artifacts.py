@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import time
@@ -27,6 +28,7 @@ from menderproxy.cache.threads import Threads, shielded
 from menderproxy.wire.store_url import StoreURL
 
 REMEMBERED_LINKS = 4096
+NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class OpenArtifact:
@@ -167,6 +169,9 @@ class ArtifactCache(Service):
             try:
                 return OpenArtifact(await self._stored_file(key, entry), self._threads)
             except OSError as error:
+                if error.errno in NO_DESCRIPTORS:
+                    # It is not the artifact's fault, and no reason to fetch it once more.
+                    raise ArtifactUnavailable(str(error)) from None
                 self.log.error("{name}: lost from the disk: {error}", name=name, error=error)
                 if self.index.entries.get(key) is entry:
                     self.index.forget(key)

@@ -6,7 +6,8 @@ import enum
 
 from menderproxy.wire.remote import RemoteObject
 
-LINK_REFUSED = frozenset({401, 403})
+# 400 is what S3 says when the temporary credentials behind a link have expired.
+LINK_REFUSED = frozenset({400, 401, 403})
 WORTH_WAITING = frozenset({408, 421, 425, 429})
 
 

@@ -6,7 +6,7 @@ what is wrong                         to a first request     to a resumed one   
 ====================================  =====================  =====================  ==============
 store unreachable, broken off,        held, then closed      held, then closed      held, then cut
 stalled, 408, 425, 429, 5xx
-link refused (401, 403)               held for a fresher     held for a fresher     held for one,
+link refused (400, 401, 403)          held for a fresher     held for a fresher     held for one,
                                       link, then the status  link, then closed      then cut
 nothing there (404, 410)              the status             the status             cut
 any other error of the store          the status             closed                 cut

@@ -23,14 +23,6 @@ OTHER = StoreURL.parse("https://store.example/bucket/two?signature=third")
 KEY = LINK.cache_key
 
 
-class InlineThreads:
-    """Threads that do all work at once, in the caller's."""
-
-    def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Do *work*."""
-        return maybeDeferred(work, *args, **kwargs)
-
-
 class SteppedThreads:
     """Threads that do their work when the test says so, in the order it likes."""
 

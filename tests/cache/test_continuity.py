@@ -81,8 +81,8 @@ class ErrorTests(SynchronousTestCase):
     """Answers without bytes."""
 
     def test_link(self) -> None:
-        """401 and 403 are about the link."""
-        for status in (401, 403):
+        """400, 401 and 403 are about the link."""
+        for status in (400, 401, 403):
             self.assertIs(judge(HELD, 10, RemoteObject(status)), Verdict.LINK_REFUSED)
 
     def test_busy(self) -> None:
@@ -92,5 +92,5 @@ class ErrorTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """What won't pass is not."""
-        for status in (204, 304, 307, 400, 404, 405, 410):
+        for status in (204, 304, 307, 404, 405, 410):
             self.assertIs(judge(HELD, 10, RemoteObject(status)), Verdict.REFUSED)

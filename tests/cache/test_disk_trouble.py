@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from menderproxy.cache.errors import CacheUnusable
+from menderproxy.cache.errors import ArtifactUnavailable, CacheUnusable
 from tests.cache.fakes import KEY, LINK, StoredObject, content
 from tests.cache.testcase import CacheTestCase, Device
 
@@ -52,6 +52,18 @@ class DiskTroubleTests(CacheTestCase):
             self.assertIsInstance(device.failure, CacheUnusable)
             self.failing = False
         self.check_recovers()
+
+    def test_too_many_open_files(self) -> None:
+        """An artifact that can't be opened for want of descriptors is not fetched once more."""
+        self.store_whole(LINK, THING)
+        self.stop()
+        self.start()
+        for code in (errno.EMFILE, errno.ENFILE):
+            self.let_fail("open", code, lambda path, *_: str(path).endswith(KEY))
+            self.assertIsInstance(self.device().failure, ArtifactUnavailable)
+            self.failing = False
+        self.assertEqual(self.device().received, DATA)
+        self.assertEqual(len(self.store.requests), 1)
 
     def test_part_not_taken_up(self) -> None:
         """A part that can't be opened now is told before the store is asked."""

@@ -139,7 +139,7 @@ class RefusalTests(CacheTestCase):
 
     def test_not_found(self) -> None:
         """The device is told at once, nothing is kept, and the next one makes us ask again."""
-        for status in (404, 410, 400):
+        for status in (404, 410, 405):
             before = len(self.store.requests)
             device = self.device()
             body = self.store.last.refuse(status)
