@@ -11,7 +11,7 @@ from menderproxy.cache.file import WAKE_INTERVAL
 from menderproxy.cache.index import LINGER
 from menderproxy.wire.store_url import StoreURL
 from tests.cache.fakes import FRESHER, LINK, OTHER, StoredObject, content
-from tests.cache.testcase import CacheTestCase, open_descriptors
+from tests.cache.testcase import CacheTestCase, open_files
 
 DATA = content(20_000)
 THING = StoredObject(DATA)
@@ -151,7 +151,7 @@ class DepartureTests(CacheTestCase):
         """A device that goes while a thread opens the file leaves nothing open for good."""
         self.store_whole(LINK, THING)
         self.wait(LINGER * 3)
-        before = open_descriptors()
+        before = len(open_files(self.path))
         for _ in range(5):
             opening = self.opening()
             opening.addErrback(lambda _: None)
@@ -159,29 +159,29 @@ class DepartureTests(CacheTestCase):
         self.settle()
         self.assertEqual(self.device().received, DATA)
         self.wait(LINGER * 3)
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(len(open_files(self.path)), before)
 
     def test_many_open_at_once(self) -> None:
         """Devices that open a finished artifact at once share one open file."""
         self.store_whole(LINK, THING)
         self.wait(LINGER * 3)
-        before = open_descriptors()
+        before = len(open_files(self.path))
         opening = [self.opening() for _ in range(5)]
         self.settle()
-        self.assertEqual(open_descriptors(), before + 1)
+        self.assertEqual(len(open_files(self.path)), before + 1)
         for one in opening:
             self.successResultOf(one).close()
 
     def test_file_lingers(self) -> None:
         """The file stays open for the next range for a while, then it is closed."""
-        before = open_descriptors()
+        before = len(open_files(self.path))
         self.store_whole(LINK, THING)
         for _ in range(5):
             self.wait(LINGER * 0.9)
             self.device(first=0, last=9)
-            self.assertEqual(open_descriptors(), before + 1)
+            self.assertEqual(len(open_files(self.path)), before + 1)
         self.wait(LINGER * 2)
-        self.assertEqual(open_descriptors(), before)
+        self.assertEqual(len(open_files(self.path)), before)
 
 
 class LinkTests(CacheTestCase):

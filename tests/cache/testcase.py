@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -140,7 +141,6 @@ class CacheTestCase(SynchronousTestCase):
         self.store = FakeStore()
         self.devices: list[Device] = []
         self.crashed = False
-        self.descriptors = open_descriptors()
         self.start()
         self.addCleanup(self.wind_up)
 
@@ -184,7 +184,7 @@ class CacheTestCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(list(self.threads.names), [])
         if not self.crashed:
-            self.assertEqual(open_descriptors(), self.descriptors)
+            self.assertEqual(open_files(self.path), [])
 
     def settle(self) -> None:
         """Do all that can be done without time going by."""
@@ -245,6 +245,10 @@ class CacheTestCase(SynchronousTestCase):
         return sorted(str(path.relative_to(self.path)) for path in found)
 
 
-def open_descriptors() -> int:
-    """How many files this process has open."""
-    return len(os.listdir("/proc/self/fd"))
+def open_files(directory: Path) -> list[str]:
+    """What this process has open in a directory, deleted or not."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(descriptor))
+    return [path for path in found if path.startswith(f"{directory.resolve()}/")]
