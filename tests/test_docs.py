@@ -20,7 +20,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.config.model import GatewayConfig, catalogue
+from menderproxy.config.declaration import catalogue
+from menderproxy.config.model import GatewayConfig
 from menderproxy.demo.__main__ import Options as DemoOptions
 from menderproxy.tap import Options
 from tests.runnable import runnable

@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 
 import attrs
 
-from menderproxy.config import units
-from menderproxy.config.model import (
+from menderproxy.config import kinds
+from menderproxy.config.declaration import (
     REQUIRED,
-    GatewayConfig,
     Section,
     Setting,
     catalogue,
     declarations,
     join,
 )
+from menderproxy.config.model import GatewayConfig, MutualTLS
 from menderproxy.config.units import ListenAddress
 
 DEFAULT_PATH = "/etc/mender/mender-gateway.conf"
@@ -219,7 +219,7 @@ class _Reader:
 
 def _is_blank(value: object, declared: Setting) -> bool:
     """Empty text sets nothing; but an empty secret is one that got lost on its way."""
-    meant = declared.kind is units.SECRET or declared.default is REQUIRED
+    meant = declared.kind is kinds.SECRET or declared.default is REQUIRED
     return value == "" and not meant
 
 
@@ -285,6 +285,19 @@ def _contradictions(config: GatewayConfig) -> Iterator[tuple[str, str]]:
         yield _unset("Features.ArtifactsProxy.GatewayURL", "Features.ArtifactsProxy is enabled")
     if mtls.enabled and not mtls.ca_certificate:
         yield _unset("Features.mTLS.CACertificate", "Features.mTLS is enabled")
+    yield from _credential_contradictions(mtls)
+
+
+def _credential_contradictions(mtls: MutualTLS) -> Iterator[tuple[str, str]]:
+    exclusive = (
+        ("MenderPassword", mtls.mender_password, "MenderPasswordFile", mtls.mender_password_file),
+        ("MenderToken", mtls.mender_token, "MenderTokenFile", mtls.mender_token_file),
+        ("MenderUsername", mtls.mender_username, "MenderToken", mtls.mender_token),
+        ("MenderUsername", mtls.mender_username, "MenderTokenFile", mtls.mender_token_file),
+    )
+    for key, value, other_key, other in exclusive:
+        if mtls.enabled and value and other:
+            yield f"Features.mTLS.{other_key}", f"set besides {key}: one of them is enough"
 
 
 def _listener_contradictions(config: GatewayConfig) -> Iterator[tuple[str, str]]:
@@ -332,9 +345,10 @@ def _feature_remarks(config: GatewayConfig) -> Iterator[tuple[str, str]]:
         yield path, "devices get in with certificates that have expired"
     if mtls.enabled and not config.https.enabled:
         yield "Features.mTLS.Enabled", "no device gets in while HTTPS is not enabled"
-    if mtls.enabled and not mtls.mender_username:
-        yield _unset("Features.mTLS.MenderUsername", "devices cannot be preauthorized without")
-    if mtls.enabled and not mtls.mender_password:
-        yield _unset("Features.mTLS.MenderPassword", "devices cannot be preauthorized without")
+    if mtls.enabled and not (mtls.mender_token or mtls.mender_token_file):
+        if not mtls.mender_username:
+            yield _unset("Features.mTLS.MenderUsername", "devices cannot be preauthorized without")
+        if not (mtls.mender_password or mtls.mender_password_file):
+            yield _unset("Features.mTLS.MenderPassword", "devices cannot be preauthorized without")
     if (system.system_id or system.default_inventory) and not system.enabled:
         yield "Features.DeviceSystem", "has no effect while Enabled is not true"

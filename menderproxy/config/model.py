@@ -9,95 +9,14 @@ and what it is when nobody sets it. Durations are in seconds, sizes in bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from menderproxy.config import units
-from menderproxy.config.units import InventoryValue, ListenAddress
-
-REQUIRED = attrs.NOTHING
-"""The default of a setting that has none."""
-
-_DECLARED = "declared"
-
-
-@attrs.frozen(kw_only=True)
-class Setting:
-    """
-    How a field is set.
-
-    :param key: in its section of the file; empty when only the environment can set it.
-    :param default: as the file would write it; ``None`` for no value at all.
-    :param environment: names of its variable, the usual one first.
-    :param root_key: where early versions had it in the file, at the root.
-    :param secret: whether its value must never be shown.
-    :param extension: whether the official gateway knows nothing of it.
-    :param items: class of the objects in a list of objects.
-    """
-
-    key: str
-    kind: units.Kind
-    default: object
-    environment: tuple[str, ...] = ()
-    root_key: str = ""
-    secret: bool = False
-    extension: bool = False
-    items: type[attrs.AttrsInstance] | None = None
-
-
-@attrs.frozen
-class Section:
-    """
-    How a nested section is set.
-
-    :param key: in the enclosing section; empty when nothing of it is in the file.
-    :param cls: class of its value.
-    :param switch: key that a bare ``true`` or ``false`` in the section's place sets.
-    """
-
-    key: str
-    cls: type[attrs.AttrsInstance]
-    switch: str = ""
-
-
-def setting(key: str, kind: units.Kind, default: object, *environment: str, **more: Any) -> Any:
-    """Declare a field that one value sets; *more* goes to :class:`Setting`."""
-    declared = Setting(key=key, kind=kind, default=default, environment=environment, **more)
-    unread = default in (None, REQUIRED, "")
-    return attrs.field(
-        default=default if unread else kind.from_json(default),
-        repr=not declared.secret,
-        metadata={_DECLARED: declared},
-    )
-
-
-def section(key: str, cls: type[attrs.AttrsInstance], switch: str = "") -> Any:
-    """Declare a field that holds a section."""
-    return attrs.field(factory=cls, metadata={_DECLARED: Section(key, cls, switch)})
-
-
-def declarations(cls: type[attrs.AttrsInstance]) -> Iterator[tuple[str, Setting | Section]]:
-    """Give the name and the declaration of each field that can be set."""
-    for field in attrs.fields(cls):
-        if _DECLARED in field.metadata:
-            yield field.name, field.metadata[_DECLARED]
-
-
-def catalogue(cls: type[attrs.AttrsInstance], path: str = "") -> Iterator[tuple[str, Setting]]:
-    """Give every setting of *cls* and of the sections in it, each with its path in the file."""
-    for _, declared in declarations(cls):
-        below = join(path, declared.key)
-        if isinstance(declared, Section):
-            yield from catalogue(declared.cls, below)
-        else:
-            yield below, declared
-
-
-def join(path: str, key: str) -> str:
-    """Write the path of *key* in the section at *path*."""
-    return f"{path}.{key}" if path and key else path or key
+from menderproxy.config import kinds
+from menderproxy.config.declaration import REQUIRED, section, setting
+from menderproxy.config.kinds import InventoryValue
+from menderproxy.config.units import ListenAddress
 
 
 @attrs.frozen(kw_only=True)
@@ -116,49 +35,49 @@ class ArtifactsCache:
     :ivar scrub_interval: how often all artifacts are read and checked again; ``None`` for never.
     """
 
-    enabled: bool = setting("Enabled", units.BOOLEAN, False, "ARTIFACTS_PROXY_CACHE_ENABLED")
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "ARTIFACTS_PROXY_CACHE_ENABLED")
     path: str = setting(
-        "Path", units.TEXT, "/var/cache/mender-gateway", "ARTIFACTS_PROXY_CACHE_PATH"
+        "Path", kinds.TEXT, "/var/cache/mender-gateway", "ARTIFACTS_PROXY_CACHE_PATH"
     )
     signature_secret: bytes | None = setting(
-        "SignatureSecret", units.SECRET, None, "ARTIFACTS_PROXY_CACHE_SECRET", secret=True
+        "SignatureSecret", kinds.SECRET, None, "ARTIFACTS_PROXY_CACHE_SECRET", secret=True
     )
     link_expire_duration: float = setting(
         "LinkExpireDuration",
-        units.POSITIVE_DURATION,
+        kinds.POSITIVE_DURATION,
         "30m",
         "ARTIFACTS_PROXY_CACHE_LINK_EXPIRE_DURATION",
     )
     resume_grace: float = setting(
         "ResumeGrace",
-        units.DURATION,
+        kinds.DURATION,
         "24h",
         "ARTIFACTS_PROXY_CACHE_RESUME_GRACE",
         extension=True,
     )
     hold_timeout: float = setting(
         "HoldTimeout",
-        units.DURATION,
+        kinds.DURATION,
         "30m",
         "ARTIFACTS_PROXY_CACHE_HOLD_TIMEOUT",
         extension=True,
     )
     max_size: int | None = setting(
-        "MaxSize", units.POSITIVE_SIZE, None, "ARTIFACTS_PROXY_CACHE_MAX_SIZE", extension=True
+        "MaxSize", kinds.POSITIVE_SIZE, None, "ARTIFACTS_PROXY_CACHE_MAX_SIZE", extension=True
     )
     min_free: int = setting(
-        "MinFree", units.SIZE, 0, "ARTIFACTS_PROXY_CACHE_MIN_FREE", extension=True
+        "MinFree", kinds.SIZE, 0, "ARTIFACTS_PROXY_CACHE_MIN_FREE", extension=True
     )
     artifact_verify_keys: tuple[str, ...] = setting(
         "ArtifactVerifyKeys",
-        units.TEXTS,
+        kinds.TEXTS,
         [],
         "ARTIFACTS_PROXY_CACHE_ARTIFACT_VERIFY_KEYS",
         extension=True,
     )
     scrub_interval: float | None = setting(
         "ScrubInterval",
-        units.INTERVAL,
+        kinds.INTERVAL,
         None,
         "ARTIFACTS_PROXY_CACHE_SCRUB_INTERVAL",
         extension=True,
@@ -174,10 +93,10 @@ class ArtifactsProxy:
     :ivar domain_whitelist: hosts of the stores that artifacts may come from.
     """
 
-    enabled: bool = setting("Enabled", units.BOOLEAN, False, "ARTIFACTS_PROXY_ENABLED")
-    gateway_url: str = setting("GatewayURL", units.GATEWAY_URL, "", "ARTIFACTS_PROXY_GATEWAY_URL")
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "ARTIFACTS_PROXY_ENABLED")
+    gateway_url: str = setting("GatewayURL", kinds.GATEWAY_URL, "", "ARTIFACTS_PROXY_GATEWAY_URL")
     domain_whitelist: tuple[str, ...] = setting(
-        "DomainWhitelist", units.DOMAINS, [], "ARTIFACTS_PROXY_DOMAIN_WHITELIST"
+        "DomainWhitelist", kinds.DOMAINS, [], "ARTIFACTS_PROXY_DOMAIN_WHITELIST"
     )
     artifacts_cache: ArtifactsCache = section("ArtifactsCache", ArtifactsCache, switch="Enabled")
 
@@ -189,30 +108,54 @@ class MutualTLS:
 
     :ivar ca_certificate: PEM file of the authorities that devices' certificates come from.
     :ivar blacklist_path: file of refused certificates, one hexadecimal serial number a line.
+    :ivar crl_path: certificate revocation list of one or more authorities, or a directory of them.
+    :ivar crl_policy: what becomes of devices whose authority has no list in force: ``strict``
+        refuses them, ``lenient`` lets them in.
     :ivar mender_username: service user who preauthorizes devices at the Mender Server.
+    :ivar mender_password_file: file that holds that user's password instead.
+    :ivar mender_token: personal access token, instead of user and password.
+    :ivar mender_token_file: file that holds that token instead.
     :ivar enable_cache: whether devices found accepted are remembered.
     :ivar insecure_skip_client_expire_after: for how long a certificate is accepted after its
         end; ``None`` for not at all, infinity for ever.
     :ivar require_same_key: whether a device's certificate and its requests for a token must
         carry the same key.
+    :ivar bind_tokens: whether a device's token counts only with the certificate key it was
+        first seen with.
     """
 
-    enabled: bool = setting("Enabled", units.BOOLEAN, False, "MTLS_ENABLED")
-    ca_certificate: str = setting("CACertificate", units.TEXT, "", "MTLS_CA_CERTIFICATE")
-    blacklist_path: str = setting("BlacklistPath", units.TEXT, "", "MTLS_BLACKLIST_PATH")
-    mender_username: str = setting("MenderUsername", units.TEXT, "", "MTLS_MENDER_USERNAME")
-    mender_password: str = setting(
-        "MenderPassword", units.TEXT, "", "MTLS_MENDER_PASSWORD", secret=True
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "MTLS_ENABLED")
+    ca_certificate: str = setting("CACertificate", kinds.TEXT, "", "MTLS_CA_CERTIFICATE")
+    blacklist_path: str = setting("BlacklistPath", kinds.TEXT, "", "MTLS_BLACKLIST_PATH")
+    crl_path: str = setting("CRLPath", kinds.TEXT, "", "MTLS_CRL_PATH", extension=True)
+    crl_policy: str = setting(
+        "CRLPolicy", kinds.CRL_POLICY, "strict", "MTLS_CRL_POLICY", extension=True
     )
-    enable_cache: bool = setting("EnableCache", units.BOOLEAN, True, "MTLS_ENABLE_CACHE")
+    mender_username: str = setting("MenderUsername", kinds.TEXT, "", "MTLS_MENDER_USERNAME")
+    mender_password: str = setting(
+        "MenderPassword", kinds.TEXT, "", "MTLS_MENDER_PASSWORD", secret=True
+    )
+    mender_password_file: str = setting(
+        "MenderPasswordFile", kinds.TEXT, "", "MTLS_MENDER_PASSWORD_FILE", extension=True
+    )
+    mender_token: str = setting(
+        "MenderToken", kinds.TEXT, "", "MTLS_MENDER_TOKEN", secret=True, extension=True
+    )
+    mender_token_file: str = setting(
+        "MenderTokenFile", kinds.TEXT, "", "MTLS_MENDER_TOKEN_FILE", extension=True
+    )
+    enable_cache: bool = setting("EnableCache", kinds.BOOLEAN, True, "MTLS_ENABLE_CACHE")
     insecure_skip_client_expire_after: float | None = setting(
         "InsecureSkipClientExpireAfter",
-        units.GRACE,
+        kinds.GRACE,
         None,
         "MTLS_INSECURE_SKIP_CLIENT_EXPIRE_AFTER",
     )
     require_same_key: bool = setting(
-        "RequireSameKey", units.BOOLEAN, False, "MTLS_REQUIRE_SAME_KEY", extension=True
+        "RequireSameKey", kinds.BOOLEAN, False, "MTLS_REQUIRE_SAME_KEY", extension=True
+    )
+    bind_tokens: bool = setting(
+        "BindTokens", kinds.BOOLEAN, False, "MTLS_BIND_TOKENS", extension=True
     )
 
 
@@ -220,8 +163,8 @@ class MutualTLS:
 class InventoryAttribute:
     """An attribute that the gateway adds to the inventory of its devices."""
 
-    name: str = setting("Name", units.ATTRIBUTE_NAME, REQUIRED)
-    value: InventoryValue = setting("Value", units.ATTRIBUTE_VALUE, REQUIRED)
+    name: str = setting("Name", kinds.ATTRIBUTE_NAME, REQUIRED)
+    value: InventoryValue = setting("Value", kinds.ATTRIBUTE_VALUE, REQUIRED)
 
 
 @attrs.frozen(kw_only=True)
@@ -233,11 +176,11 @@ class DeviceSystem:
     :ivar default_inventory: attributes for those devices that do not send them.
     """
 
-    enabled: bool = setting("Enabled", units.BOOLEAN, False, "DEVICE_SYSTEM_ENABLED")
-    system_id: str = setting("SystemID", units.TEXT, "", "DEVICE_SYSTEM_ID", root_key="SystemID")
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "DEVICE_SYSTEM_ENABLED")
+    system_id: str = setting("SystemID", kinds.TEXT, "", "DEVICE_SYSTEM_ID", root_key="SystemID")
     default_inventory: tuple[InventoryAttribute, ...] = setting(
         "DefaultInventory",
-        units.OBJECTS,
+        kinds.OBJECTS,
         [],
         root_key="DefaultInventory",
         items=InventoryAttribute,
@@ -257,8 +200,8 @@ class Features:
 class PlainListener:
     """``HTTP``: the listener without TLS."""
 
-    enabled: bool = setting("Enabled", units.BOOLEAN, False, "HTTP_ENABLED")
-    listen: ListenAddress = setting("Listen", units.LISTEN_ADDRESS, ":80", "HTTP_LISTEN")
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "HTTP_ENABLED")
+    listen: ListenAddress = setting("Listen", kinds.LISTEN_ADDRESS, ":80", "HTTP_LISTEN")
 
 
 @attrs.frozen(kw_only=True)
@@ -270,15 +213,15 @@ class TLSListener:
     :ivar server_key: PEM file of its private key.
     """
 
-    enabled: bool = setting("Enabled", units.BOOLEAN, False, "HTTPS_ENABLED")
-    listen: ListenAddress = setting("Listen", units.LISTEN_ADDRESS, ":443", "HTTPS_LISTEN")
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "HTTPS_ENABLED")
+    listen: ListenAddress = setting("Listen", kinds.LISTEN_ADDRESS, ":443", "HTTPS_LISTEN")
     minimum_tls_version: str = setting(
-        "MinimumTLSVersion", units.TLS_VERSION, "1.2", "HTTPS_MINIMUM_TLS_VERSION"
+        "MinimumTLSVersion", kinds.TLS_VERSION, "1.2", "HTTPS_MINIMUM_TLS_VERSION"
     )
     server_certificate: str = setting(
-        "ServerCertificate", units.TEXT, "", "HTTPS_SERVER_CERTIFICATE"
+        "ServerCertificate", kinds.TEXT, "", "HTTPS_SERVER_CERTIFICATE"
     )
-    server_key: str = setting("ServerKey", units.TEXT, "", "HTTPS_SERVER_KEY")
+    server_key: str = setting("ServerKey", kinds.TEXT, "", "HTTPS_SERVER_KEY")
 
 
 @attrs.frozen(kw_only=True)
@@ -291,10 +234,10 @@ class UpstreamServer:
     :ivar insecure_skip_verify: whether its certificate goes unchecked.
     """
 
-    url: str = setting("URL", units.ORIGIN, "", "UPSTREAM_SERVER_URL", "UPSTREAM_SERVER")
-    ca_certificate: str = setting("CACertificate", units.TEXT, "", "UPSTREAM_SERVER_CA_CERTIFICATE")
+    url: str = setting("URL", kinds.ORIGIN, "", "UPSTREAM_SERVER_URL", "UPSTREAM_SERVER")
+    ca_certificate: str = setting("CACertificate", kinds.TEXT, "", "UPSTREAM_SERVER_CA_CERTIFICATE")
     insecure_skip_verify: bool = setting(
-        "InsecureSkipVerify", units.BOOLEAN, False, "UPSTREAM_SERVER_INSECURE_SKIP_VERIFY"
+        "InsecureSkipVerify", kinds.BOOLEAN, False, "UPSTREAM_SERVER_INSECURE_SKIP_VERIFY"
     )
 
 
@@ -302,8 +245,8 @@ class UpstreamServer:
 class Metrics:
     """``Metrics``: the listener that Prometheus scrapes."""
 
-    enabled: bool = setting("Enabled", units.BOOLEAN, False, "METRICS_ENABLED")
-    listen: ListenAddress = setting("Listen", units.LISTEN_ADDRESS, ":9102", "METRICS_LISTEN")
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "METRICS_ENABLED")
+    listen: ListenAddress = setting("Listen", kinds.LISTEN_ADDRESS, ":9102", "METRICS_LISTEN")
 
 
 @attrs.frozen(kw_only=True)
@@ -316,12 +259,12 @@ class Proxies:
     :ivar no_proxy: hosts and networks reached without one.
     """
 
-    http: str = setting("", units.PROXY, "", "HTTP_PROXY", "http_proxy", secret=True)
-    https: str = setting("", units.PROXY, "", "HTTPS_PROXY", "https_proxy", secret=True)
-    no_proxy: tuple[str, ...] = setting("", units.TEXTS, [], "NO_PROXY", "no_proxy")
+    http: str = setting("", kinds.PROXY, "", "HTTP_PROXY", "http_proxy", secret=True)
+    https: str = setting("", kinds.PROXY, "", "HTTPS_PROXY", "https_proxy", secret=True)
+    no_proxy: tuple[str, ...] = setting("", kinds.TEXTS, [], "NO_PROXY", "no_proxy")
 
 
-def _limit(key: str, kind: units.Kind, default: object, variable: str) -> Any:
+def _limit(key: str, kind: kinds.Kind, default: object, variable: str) -> Any:
     return setting(key, kind, default, variable, extension=True)
 
 
@@ -343,32 +286,32 @@ class Limits:
     """
 
     max_request_body: int = _limit(
-        "MaxRequestBody", units.POSITIVE_SIZE, "1MiB", "LIMITS_MAX_REQUEST_BODY"
+        "MaxRequestBody", kinds.POSITIVE_SIZE, "1MiB", "LIMITS_MAX_REQUEST_BODY"
     )
-    max_connections: int = _limit("MaxConnections", units.COUNT, 4096, "LIMITS_MAX_CONNECTIONS")
+    max_connections: int = _limit("MaxConnections", kinds.COUNT, 4096, "LIMITS_MAX_CONNECTIONS")
     header_timeout: float = _limit(
-        "HeaderTimeout", units.POSITIVE_DURATION, "10s", "LIMITS_HEADER_TIMEOUT"
+        "HeaderTimeout", kinds.POSITIVE_DURATION, "10s", "LIMITS_HEADER_TIMEOUT"
     )
     idle_timeout: float = _limit(
-        "IdleTimeout", units.POSITIVE_DURATION, "75s", "LIMITS_IDLE_TIMEOUT"
+        "IdleTimeout", kinds.POSITIVE_DURATION, "75s", "LIMITS_IDLE_TIMEOUT"
     )
     body_timeout: float = _limit(
-        "BodyTimeout", units.POSITIVE_DURATION, "60s", "LIMITS_BODY_TIMEOUT"
+        "BodyTimeout", kinds.POSITIVE_DURATION, "60s", "LIMITS_BODY_TIMEOUT"
     )
-    write_stall: float = _limit("WriteStall", units.POSITIVE_DURATION, "5m", "LIMITS_WRITE_STALL")
+    write_stall: float = _limit("WriteStall", kinds.POSITIVE_DURATION, "5m", "LIMITS_WRITE_STALL")
     upstream_connect_timeout: float = _limit(
-        "UpstreamConnectTimeout", units.POSITIVE_DURATION, "10s", "LIMITS_UPSTREAM_CONNECT_TIMEOUT"
+        "UpstreamConnectTimeout", kinds.POSITIVE_DURATION, "10s", "LIMITS_UPSTREAM_CONNECT_TIMEOUT"
     )
     upstream_response_timeout: float = _limit(
         "UpstreamResponseTimeout",
-        units.POSITIVE_DURATION,
+        kinds.POSITIVE_DURATION,
         "60s",
         "LIMITS_UPSTREAM_RESPONSE_TIMEOUT",
     )
     upstream_idle_timeout: float = _limit(
-        "UpstreamIdleTimeout", units.POSITIVE_DURATION, "60s", "LIMITS_UPSTREAM_IDLE_TIMEOUT"
+        "UpstreamIdleTimeout", kinds.POSITIVE_DURATION, "60s", "LIMITS_UPSTREAM_IDLE_TIMEOUT"
     )
-    drain_timeout: float = _limit("DrainTimeout", units.DURATION, "25s", "LIMITS_DRAIN_TIMEOUT")
+    drain_timeout: float = _limit("DrainTimeout", kinds.DURATION, "25s", "LIMITS_DRAIN_TIMEOUT")
 
 
 @attrs.frozen(kw_only=True)
@@ -387,5 +330,5 @@ class GatewayConfig:
     metrics: Metrics = section("Metrics", Metrics)
     proxies: Proxies = section("", Proxies)
     limits: Limits = section("Limits", Limits)
-    debug_log: bool = setting("DebugLog", units.BOOLEAN, False)
+    debug_log: bool = setting("DebugLog", kinds.BOOLEAN, False)
     warnings: tuple[str, ...] = ()

@@ -64,6 +64,24 @@ class ContradictionTests(SynchronousTestCase):
             f"gw.conf: {MTLS}.CACertificate: not set, but", refusal_of((f"{MTLS}.Enabled", True))
         )
 
+    def test_two_credentials(self) -> None:
+        """Two ways to be let in by the server at once leave open which one is meant."""
+        for key, other in (
+            ("MenderPassword", "MenderPasswordFile"),
+            ("MenderToken", "MenderTokenFile"),
+            ("MenderUsername", "MenderToken"),
+            ("MenderUsername", "MenderTokenFile"),
+        ):
+            self.assertEqual(
+                refusal_of(
+                    (f"{MTLS}.Enabled", True),
+                    (f"{MTLS}.CACertificate", "/ca.crt"),
+                    (f"{MTLS}.{key}", "hush"),
+                    (f"{MTLS}.{other}", "hush"),
+                ),
+                f"gw.conf: {MTLS}.{other}: set besides {key}: one of them is enough",
+            )
+
     def test_same_address(self) -> None:
         """Two listeners cannot share a port, unless their addresses keep them apart."""
         metrics = ("Metrics.Enabled", True)
@@ -166,6 +184,11 @@ class WarningTests(SynchronousTestCase):
             (f"{MTLS}.MenderPassword", "hush"),
         )
         self.assertEqual(config_with(*sound).warnings, ())
+        for key in ("MenderToken", "MenderTokenFile"):
+            by_token = (*sound[:-2], (f"{MTLS}.{key}", "/hush"))
+            self.assertEqual(config_with(*by_token).warnings, ())
+        by_file = (*sound[:-1], (f"{MTLS}.MenderPasswordFile", "/hush"))
+        self.assertEqual(config_with(*by_file).warnings, ())
         off = config_with((f"{MTLS}.InsecureSkipClientExpireAfter", "1h"))
         self.assertEqual(off.warnings, ())
         for change, warning in (

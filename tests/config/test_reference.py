@@ -8,8 +8,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from menderproxy.config.declaration import REQUIRED, Setting, catalogue
 from menderproxy.config.load import load_config
-from menderproxy.config.model import REQUIRED, GatewayConfig, Setting, catalogue
+from menderproxy.config.model import GatewayConfig
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from menderproxy.config.declaration import catalogue
 from menderproxy.config.load import ConfigError, parse_config
-from menderproxy.config.model import GatewayConfig, catalogue
+from menderproxy.config.model import GatewayConfig
 from tests.config.documents import SMALLEST, config_with, merged, nested, refusal_of
 from tests.wire.properties import examples
 
@@ -45,6 +46,7 @@ class SecretTests(SynchronousTestCase):
             secret,
             {
                 "Features.mTLS.MenderPassword",
+                "Features.mTLS.MenderToken",
                 "Features.ArtifactsProxy.ArtifactsCache.SignatureSecret",
                 "HTTP_PROXY",
                 "HTTPS_PROXY",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.config import units
+from menderproxy.config import kinds, units
 from menderproxy.config.units import ListenAddress
 from tests.wire.properties import examples
 
@@ -299,70 +299,77 @@ class KindTests(UnitTestCase):
 
     def test_no_truthiness(self) -> None:
         """A switch in the file is true or false, never text or a number."""
-        self.assertIs(units.BOOLEAN.from_json(False), False)
+        self.assertIs(kinds.BOOLEAN.from_json(False), False)
         for value, name in (("false", "text"), (1, "a number"), (None, "null"), ([], "a list")):
-            error = self.assertRaises(ValueError, units.BOOLEAN.from_json, value)
+            error = self.assertRaises(ValueError, kinds.BOOLEAN.from_json, value)
             self.assertEqual(str(error), f"expected true or false, got {name}")
 
     def test_bool_is_no_number(self) -> None:
         """A number in the file is never true, as it would be in Python."""
-        error = self.assertRaises(ValueError, units.COUNT.from_json, True)
+        error = self.assertRaises(ValueError, kinds.COUNT.from_json, True)
         self.assertEqual(str(error), "expected a whole number, got true")
 
     def test_number_as_duration(self) -> None:
         """A duration in the file is text: a number has no unit."""
-        error = self.assertRaises(ValueError, units.DURATION.from_json, 30)
+        error = self.assertRaises(ValueError, kinds.DURATION.from_json, 30)
         self.assertEqual(str(error), 'expected a duration such as "30m", got a number')
 
     def test_list_of_texts(self) -> None:
         """A list in the file holds texts only, and in the environment is separated text."""
-        self.assertEqual(units.TEXTS.from_json(["a b", "c"]), ("a b", "c"))
-        self.assertEqual(units.TEXTS.from_text("a b,c"), ("a", "b", "c"))
-        error = self.assertRaises(ValueError, units.TEXTS.from_json, ["a", 1])
+        self.assertEqual(kinds.TEXTS.from_json(["a b", "c"]), ("a b", "c"))
+        self.assertEqual(kinds.TEXTS.from_text("a b,c"), ("a", "b", "c"))
+        error = self.assertRaises(ValueError, kinds.TEXTS.from_json, ["a", 1])
         self.assertEqual(str(error), "expected a list of texts, got one with a number")
 
     def test_positive(self) -> None:
         """Zero is refused where it makes no sense, and only there."""
-        self.assertEqual(units.DURATION.from_json("0s"), 0)
-        self.assertEqual(units.SIZE.from_json(0), 0)
-        self.assert_refused(units.POSITIVE_DURATION.from_json, "0s", "more than zero")
-        self.assert_refused(units.POSITIVE_SIZE.from_json, "0MB", "more than zero")
-        self.assert_refused(units.COUNT.from_text, "0", "more than zero")
+        self.assertEqual(kinds.DURATION.from_json("0s"), 0)
+        self.assertEqual(kinds.SIZE.from_json(0), 0)
+        self.assert_refused(kinds.POSITIVE_DURATION.from_json, "0s", "more than zero")
+        self.assert_refused(kinds.POSITIVE_SIZE.from_json, "0MB", "more than zero")
+        self.assert_refused(kinds.COUNT.from_text, "0", "more than zero")
 
     def test_unfit_text(self) -> None:
         """Text that no request and no file name could carry is refused."""
-        self.assertEqual(units.TEXT.from_json("L\u00fcbeck 1"), "L\u00fcbeck 1")
+        self.assertEqual(kinds.TEXT.from_json("L\u00fcbeck 1"), "L\u00fcbeck 1")
         for text in ("a\nb", "a\0", "\x7f", "\ud800"):
-            self.assert_refused(units.TEXT.from_json, text, "")
+            self.assert_refused(kinds.TEXT.from_json, text, "")
 
     def test_tls_versions(self) -> None:
         """The four versions of TLS are known, in these spellings."""
         for text in ("1.0", "1.1", "1.2", "1.3"):
-            self.assertEqual(units.TLS_VERSION.from_json(text), text)
+            self.assertEqual(kinds.TLS_VERSION.from_json(text), text)
         for text in ("1.4", "TLS1.2", "1", "1.2 "):
-            self.assert_refused(units.TLS_VERSION.from_json, text, "1.2")
+            self.assert_refused(kinds.TLS_VERSION.from_json, text, "1.2")
+
+    def test_crl_policies(self) -> None:
+        """Policies about revocation lists are one of two."""
+        for text in ("strict", "lenient"):
+            self.assertEqual(kinds.CRL_POLICY.from_json(text), text)
+        for text in ("", "Strict", "soft"):
+            self.assert_refused(kinds.CRL_POLICY.from_json, text, "neither strict nor lenient")
 
     def test_attribute_values(self) -> None:
         """Texts, numbers and lists of one of them are what the inventory takes."""
         for value in ("", "Oslo", 3, 2.5, -1):
-            self.assertEqual(units.ATTRIBUTE_VALUE.from_json(value), value)
-        self.assertEqual(units.ATTRIBUTE_VALUE.from_json(["a", "b"]), ("a", "b"))
-        self.assertEqual(units.ATTRIBUTE_VALUE.from_json([1, 2.5]), (1, 2.5))
-        self.assertEqual(units.ATTRIBUTE_VALUE.from_json([]), ())
+            self.assertEqual(kinds.ATTRIBUTE_VALUE.from_json(value), value)
+        self.assertEqual(kinds.ATTRIBUTE_VALUE.from_json(["a", "b"]), ("a", "b"))
+        self.assertEqual(kinds.ATTRIBUTE_VALUE.from_json([1, 2.5]), (1, 2.5))
+        self.assertEqual(kinds.ATTRIBUTE_VALUE.from_json([]), ())
 
     def test_attribute_values_refused(self) -> None:
         """What makes the server refuse a whole inventory is refused."""
         unfit: list[object] = [True, None, {}, [True], [None], [[]], ["a", 1], [1, "a"]]
         for value in unfit:
-            error = self.assertRaises(ValueError, units.ATTRIBUTE_VALUE.from_json, value)
+            error = self.assertRaises(ValueError, kinds.ATTRIBUTE_VALUE.from_json, value)
             self.assertIn("the server takes", str(error))
         endless: list[object] = [math.inf, -math.inf, math.nan, 10**400, [1, math.inf]]
         for value in endless:
-            error = self.assertRaises(ValueError, units.ATTRIBUTE_VALUE.from_json, value)
+            error = self.assertRaises(ValueError, kinds.ATTRIBUTE_VALUE.from_json, value)
             self.assertIn("too large", str(error))
 
     def test_attribute_names(self) -> None:
         """A name has 1 to 1024 bytes, as the server counts."""
-        self.assertEqual(units.ATTRIBUTE_NAME.from_json("\u00e9" * 512), "\u00e9" * 512)
+        self.assertEqual(kinds.ATTRIBUTE_NAME.from_json("\u00e9" * 512), "\u00e9" * 512)
         for name in ("", "a" * 1025, "\u00e9" * 513):
-            self.assert_refused(units.ATTRIBUTE_NAME.from_json, name, "1 to 1024 bytes")
+            self.assert_refused(kinds.ATTRIBUTE_NAME.from_json, name, "1 to 1024 bytes")

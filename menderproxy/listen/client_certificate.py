@@ -1,0 +1,95 @@
+"""The certificate that a device came with, as far as anybody asks about it later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+
+@attrs.frozen
+class Issued:
+    """
+    One certificate of a path, in the terms of those who revoke it.
+
+    :param serial: given by the issuer, unique only there.
+    :param issuer: the issuer's name.
+    :param issuer_key: SHA-256 of the issuer's key, see :func:`key_hash`: two authorities may
+        share a name.
+    :param key: SHA-256 of its own key.
+    """
+
+    serial: int
+    issuer: x509.Name
+    issuer_key: bytes
+    key: bytes
+
+
+@attrs.frozen
+class ClientCertificate:
+    """
+    What a device proved to be at its TLS handshake.
+
+    :param subject: its name, as text for logs.
+    :param issuer: its issuer's name, as text for logs.
+    :param not_after: end of its validity, Unix time.
+    :param path: itself and the intermediates up to the authority that we trust, which is left
+        out.
+    """
+
+    subject: str
+    issuer: str
+    not_after: float
+    path: tuple[Issued, ...]
+
+    @classmethod
+    def from_chain(cls, chain: Sequence[x509.Certificate]) -> ClientCertificate:
+        """
+        Take down a verified chain.
+
+        :param chain: the device's own certificate first, the trusted one last; just one when the
+            device's own is trusted by itself.
+        """
+        leaf = chain[0]
+        issuers = chain[1:] or chain
+        return cls(
+            subject=loggable_name(leaf.subject),
+            issuer=loggable_name(leaf.issuer),
+            not_after=leaf.not_valid_after_utc.timestamp(),
+            path=tuple(
+                Issued(each.serial_number, each.issuer, key_hash(issuer), key_hash(each))
+                for each, issuer in zip(chain, issuers, strict=False)
+            ),
+        )
+
+    @property
+    def serial(self) -> str:
+        """Its serial number in hexadecimal, as ``openssl x509 -serial`` writes it."""
+        digits = f"{self.path[0].serial:X}"
+        return digits if len(digits) % 2 == 0 else f"0{digits}"
+
+    @property
+    def key(self) -> bytes:
+        """SHA-256 of its public key."""
+        return self.path[0].key
+
+    def __str__(self) -> str:
+        return f"certificate {self.serial} of {self.subject} by {self.issuer}"
+
+
+def key_hash(certificate: x509.Certificate) -> bytes:
+    """SHA-256 of a certificate's public key, as a DER SubjectPublicKeyInfo."""
+    digest = Hash(SHA256())
+    digest.update(
+        certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
+    return digest.finalize()
+
+
+def loggable_name(name: x509.Name) -> str:
+    """A name as it may stand in a line of a log, whatever its author put into it."""
+    text = name.rfc4514_string()
+    return "".join(each if each.isprintable() else "?" for each in text)[:200]
