@@ -1,8 +1,8 @@
 """
 What came of a trial run: ``python3 .ci/trial_results.py LOG`` prints ``PASSED FAILED``.
 
-The end-to-end tests are skipped where they can't run; here they have to, so each of them that was
-skipped counts as failed, and is named on standard error with the reason.
+Tests that need programs of others are skipped where those are missing; here none is, so each of
+them that was skipped counts as failed, and is named on standard error with the reason.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-END_TO_END = "tests.e2e."
+REQUIRED = ("tests.e2e.", "tests.test_monitoring.")
 _SUMMARY = re.compile(r"^(?:PASSED|FAILED) \((?P<counts>[^)]*)\)$", re.MULTILINE)
 _COUNT = re.compile(r"(\w+)=(\d+)")
 _SECTION = re.compile(r"^\[SKIPPED\]\n(?P<reason>.*?)\n\n(?P<tests>(?:\S+\n)+)", re.M | re.S)
@@ -34,12 +34,12 @@ def results(log: str) -> tuple[int, int]:
 
 
 def skipped(log: str) -> list[str]:
-    """Name the end-to-end tests that were skipped, each with the reason."""
+    """Name the tests that were skipped and should not have been, each with the reason."""
     return [
         f"{test}: {section['reason']}"
         for section in _SECTION.finditer(log)
         for test in section["tests"].split()
-        if test.startswith(END_TO_END)
+        if test.startswith(REQUIRED)
     ]
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from typing import Any, NoReturn
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import IService, MultiService
-from twisted.logger import ILogObserver
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from menderproxy._version import __version__
 from menderproxy.config.load import DEFAULT_PATH, ConfigError, load_config
+from menderproxy.listen.inherited import passed_descriptors, sockets_by_listener, take_sockets
 from menderproxy.ops.logs import LEVELS, observer
+from menderproxy.ops.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from menderproxy.service import GatewayService
 
 
 class Options(usage.Options):
@@ -51,15 +61,28 @@ class Foreground(MultiService):
     """
     The gateway as the only thing in its process.
 
-    It writes the process's log, and turns what keeps it from starting into one line and exit
-    status 1.
+    It writes the process's log, takes its signals, reports to who started it, and turns what
+    keeps it from starting into one line and an exit status.
     """
 
-    def __init__(self, gateway: IService, log_level: str, errors: tuple[type[Exception], ...]):
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        gateway: GatewayService,
+        log_level: str,
+        supervisor: Supervisor,
+        errors: tuple[type[Exception], ...],
+    ):
         super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._supervisor = supervisor
+        self._told_to_stop = False
+        self._gateway = gateway
         self._log_level = log_level
         self._errors = errors
-        gateway.setServiceParent(self)
+        gateway.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def setServiceParent(self, parent: Any) -> None:
         """Called with the application: from here on it logs as we say."""
@@ -72,38 +95,98 @@ class Foreground(MultiService):
         try:
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except self._errors as error:
-            refuse(error)
+            self._refuse(error)
 
     def startService(self) -> None:
         """Start."""
         try:
             super().startService()  # type: ignore[no-untyped-call]
         except self._errors as error:
-            refuse(error)
+            self._refuse(error)
+        # By default it ends a process.
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
+        self._reactor.callWhenRunning(self._runs)
+
+    def stopService(self) -> Deferred[None]:
+        """Stop, which takes until devices have been served."""
+        self._told_to_stop = True
+        self._supervisor.stopping(self._gateway.longest_stop)
+        stopping: Deferred[None] = maybeDeferred(super().stopService)
+        return stopping.addBoth(self._stopped)
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        # Of the highest level: no other line says why there is no gateway.
+        self.log.critical("{error}", error=error)
+        raise SystemExit(_exit_status(error))
+
+    def _runs(self) -> None:
+        # Not before: the reactor sets its own handlers when it starts to run.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stop = signal.getsignal(number)
+            if callable(stop):
+                signal.signal(number, partial(self._stop_signal, stop))
+        self._supervisor.ready()
+        self._supervisor.watch()
+
+    def _stop_signal(self, stop: Any, number: int, frame: FrameType | None) -> None:
+        """The first one drains the gateway, the next cuts that short."""
+        if self._told_to_stop:
+            self._reactor.callFromThread(self._gateway.hasten)
+        else:
+            self._told_to_stop = True
+            stop(number, frame)
+
+    def _reload(self) -> None:
+        """Do what SIGHUP means to daemons."""
+        if not self.running:
+            return
+        self.log.info("SIGHUP: reading certificates and revocation lists again")
+        self._supervisor.reloading()
+        reloading = self._gateway.reload()
+        reloading.addErrback(lambda failure: self.log.failure("reload", failure))
+        reloading.addCallback(lambda _: self._supervisor.ready() if self.running else None)
+
+    def _stopped(self, result: Any) -> Any:
+        self._supervisor.unwatch()
+        return result
 
 
 def refuse(error: Exception) -> NoReturn:
-    """End the process with one line and status 1."""
-    raise SystemExit(f"mender-gateway: {error}")
+    """End the process, which has no log yet, with one line and an exit status."""
+    print(f"mender-gateway: {error}", file=sys.stderr)
+    raise SystemExit(_exit_status(error))
+
+
+def _exit_status(error: Exception) -> int:
+    """
+    Give a wrong configuration a status of its own: to try again would not mend it.
+
+    All else may pass by itself, such as a port that is taken.
+    """
+    return os.EX_CONFIG if isinstance(error, ConfigError) else 1
 
 
 def makeService(options: Options) -> IService:
     """
     Make the service for twistd.
 
-    :raises SystemExit: the gateway can't run so; the text says why.
+    :raises SystemExit: the gateway can't run so; one line on standard error says why.
     """
     from twisted.internet import reactor
 
+    supervisor = Supervisor.from_environment(reactor, os.environ, os.getpid())
     try:
         config = load_config(options["config"])
     except ConfigError as error:
         refuse(error)
     # Not at the top: see menderproxy.gateway_service.
-    from menderproxy.service import START_ERRORS, build
+    from menderproxy.service import START_ERRORS, World, build
 
     level = "debug" if config.debug_log else options["log-level"]
     try:
-        return Foreground(build(config, reactor), level, START_ERRORS)
+        sockets = take_sockets(os.environ, passed_descriptors())
+        world = World(sockets=sockets_by_listener(sockets, config))
+        gateway = build(config, reactor, world)
     except START_ERRORS as error:
         refuse(error)
+    return Foreground(reactor, gateway, level, supervisor, START_ERRORS)

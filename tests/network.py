@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -179,6 +180,17 @@ class Network(MemoryReactorClock):
         self.nameResolver = Names(names)
         self.busy: set[int] = set()
         self.open: dict[int, IProtocolFactory] = {}
+        self._from_threads: deque[Callable[[], object]] = deque()
+
+    def callFromThread(self, callable: Any, *args: Any, **kwargs: Any) -> None:
+        """Take a call from another thread; it waits until time passes in this one."""
+        self._from_threads.append(lambda: callable(*args, **kwargs))
+
+    def advance(self, amount: float) -> None:
+        """Let time pass, and calls from other threads come in."""
+        super().advance(amount)
+        while self._from_threads:
+            self._from_threads.popleft()()
 
     def listenTCP(
         self, port: int, factory: Any, backlog: int = 50, interface: str = ""

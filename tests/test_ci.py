@@ -36,7 +36,7 @@ class TrialResultsTests(SynchronousTestCase):
         self.assertEqual(self.results(log), ("4 5\n", ""))
 
     def test_skipped(self) -> None:
-        """A skipped end-to-end test counts as failed and is named; other skipped tests do not."""
+        """A skipped test that has to run here counts as failed and is named; others do not."""
         log = """
             ===============================================================================
             [SKIPPED]

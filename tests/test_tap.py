@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, cast
 
-from twisted.application.service import Application, IService, MultiService, Service
-from twisted.logger import ILogObserver, Logger, LogLevel
+from twisted.application.service import Application
+from twisted.logger import ILogObserver, LogLevel
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy import __version__
+from menderproxy import __version__, tap
 from menderproxy.config.load import DEFAULT_PATH
-from menderproxy.listen.endpoints import ListenError
-from menderproxy.tap import Foreground, Options, makeService
+from menderproxy.tap import Options, makeService
 from tests.config.documents import SMALLEST, merged
 
 
@@ -86,11 +86,11 @@ class OptionsTests(TapTestCase):
 class RefusedTests(TapTestCase):
     """Why there is no service."""
 
-    def refusal(self, *arguments: str) -> str:
-        """Give the line that the process ends with, its status being 1."""
-        line = self.assertRaises(SystemExit, makeService, self.options(*arguments)).code
-        assert isinstance(line, str)
-        self.assertNotIn("\n", line)
+    def refusal(self, *arguments: str, status: int = os.EX_CONFIG) -> str:
+        """Give the line that the process ends with, and assert its exit status."""
+        error = self.assertRaises(SystemExit, makeService, self.options(*arguments))
+        self.assertEqual(error.code, status)
+        [line] = self.logged.getvalue().splitlines()
         return line
 
     def test_missing_file(self) -> None:
@@ -107,76 +107,22 @@ class RefusedTests(TapTestCase):
         self.assertTrue(line.startswith(f"mender-gateway: {path}: HTTP.Listen: "), line)
 
     def test_certificate(self) -> None:
-        """So it does for what the settings lead to."""
+        """So it does for what the settings lead to; that may be better the next time."""
         tls = {"Enabled": True, "ServerCertificate": "/nowhere.pem", "ServerKey": "/nowhere.key"}
         self.assertEqual(
-            self.refusal("--config", self.file(HTTPS=tls)),
+            self.refusal("--config", self.file(HTTPS=tls), status=1),
             "mender-gateway: HTTPS.ServerCertificate: /nowhere.pem: No such file or directory",
         )
 
-
-class Part(Service):
-    """A gateway that may not start."""
-
-    def __init__(self, *, privileged: Exception | None = None, start: Exception | None = None):
-        self._errors = {"privileged": privileged, "start": start}
-        self.log = Logger("menderproxy")
-
-    def privilegedStartService(self) -> None:
-        """Start, or not."""
-        self._maybe_fail("privileged")
-
-    def startService(self) -> None:
-        """Start, or not."""
-        self._maybe_fail("start")
-
-    def _maybe_fail(self, what: str) -> None:
-        error = self._errors[what]
-        if error is not None:
-            raise error
-
-
-class ForegroundTests(TapTestCase):
-    """The gateway as the only thing in its process."""
-
-    def application(self, part: Service, level: str = "info") -> Any:
-        """Make an application as twistd does."""
-        application = Application("mender-gateway")
-        Foreground(part, level, (ListenError,)).setServiceParent(application)
-        return application
-
-    def test_refused(self) -> None:
-        """What keeps the gateway from starting is one line."""
-        error = ListenError("HTTP.Listen: :80: Permission denied")
-        for part, start in (
-            (Part(privileged=error), "privilegedStartService"),
-            (Part(start=error), "startService"),
-        ):
-            service = cast(Any, IService(self.application(part)))
+    def test_sockets(self) -> None:
+        """So it does for sockets that are passed to the process and can't be listened on."""
+        with open(os.devnull, "rb") as file:
+            self.patch(tap, "passed_descriptors", lambda: [file.fileno()])
+            line = f"LISTEN_FDS: descriptor {file.fileno()} (without a name)"
             self.assertEqual(
-                self.assertRaises(SystemExit, getattr(service, start)).code,
-                "mender-gateway: HTTP.Listen: :80: Permission denied",
+                self.refusal("--config", self.file(), status=1),
+                f"mender-gateway: {line}: Socket operation on non-socket",
             )
-
-    def test_a_bug(self) -> None:
-        """What nobody foresaw keeps its traceback."""
-        service = IService(self.application(Part(start=ValueError("bug"))))
-        self.assertRaises(ValueError, service.startService)
-
-    def test_log(self) -> None:
-        """The process logs in our form, to standard error, from the level that was asked for."""
-        log = ILogObserver(self.application(Part(), "warn"))
-        for level in (LogLevel.info, LogLevel.warn):
-            log({"log_level": level, "log_namespace": "x", "log_time": 0.0, "log_format": "hi"})
-        self.assertEqual(
-            self.logged.getvalue(), 'time="1970-01-01T00:00:00Z" level=warning msg="hi"\n'
-        )
-
-    def test_within_another_service(self) -> None:
-        """A parent that has no log of its own to be set is fine."""
-        parent = MultiService()
-        Foreground(Part(), "info", ()).setServiceParent(parent)
-        self.assertEqual(len(parent.services), 1)
 
 
 class MakeServiceTests(TapTestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import errno
 import os
 import random
@@ -23,6 +24,7 @@ from menderproxy.cache.inspection import Inspection
 from menderproxy.cache.patience import Patience
 from menderproxy.cache.reader import Reader
 from menderproxy.cache.room import Limits, Room
+from menderproxy.cache.statistics import Statistics
 from menderproxy.cache.surroundings import Fetch, Surroundings
 from menderproxy.cache.threads import Threads, shielded
 from menderproxy.wire.store_url import StoreURL
@@ -31,22 +33,40 @@ REMEMBERED_LINKS = 4096
 NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
+class Outcome(enum.StrEnum):
+    """Where an artifact was when a device asked for it."""
+
+    HIT = "hit"
+    """On the disk."""
+
+    JOINED = "joined"
+    """On its way, for somebody else."""
+
+    MISS = "miss"
+    """In its store; this request has the download begun."""
+
+
 class OpenArtifact:
     """
     An artifact that can be read: all of it is here, or on its way. To be closed after use.
 
     :ivar meta: what is known of it.
+    :ivar outcome: where it was when it was asked for.
     """
 
-    def __init__(self, file: ArtifactFile, threads: Threads):
+    def __init__(
+        self, file: ArtifactFile, threads: Threads, statistics: Statistics, outcome: Outcome
+    ):
         self.meta = file.meta
+        self.outcome = outcome
         self._file = file
         self._threads = threads
+        self._statistics = statistics
         file.acquire()
 
     def reader(self, first: int, last: int) -> Reader:
         """A reader of the bytes from *first* to *last*, inclusive; to be closed by itself."""
-        return Reader(self._file, self._threads, first, last)
+        return Reader(self._file, self._threads, first, last, self._statistics)
 
     def close(self) -> None:
         """No more readers are wanted."""
@@ -83,6 +103,7 @@ class ArtifactCache(Service):
         self._directory = directory
         self._threads = threads
         self._downloads: dict[str, Download] = {}
+        self.statistics = Statistics()
         self._running: set[Deferred[None]] = set()
         self._links: OrderedDict[str, StoreURL] = OrderedDict()
         self.index = Index(lambda: iter(self._downloads))
@@ -98,11 +119,13 @@ class ArtifactCache(Service):
                 threads,
                 Limits() if limits is None else limits,
                 lambda: sum(download.promised for download in self._downloads.values()),
+                self.statistics,
             ),
             fetch=fetch,
             condemns=self.index.condemns,
             jitter=jitter,
             patience=Patience() if patience is None else patience,
+            statistics=self.statistics,
         )
 
     def startService(self) -> None:
@@ -156,6 +179,25 @@ class ArtifactCache(Service):
         """The newest link to the same artifact."""
         return self._links.get(url.cache_key, url)
 
+    @property
+    def downloads(self) -> int:
+        """How many downloads are under way."""
+        return len(self._downloads)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that is here, and of all that is to come of what is on its way."""
+        return self._world.room.taken
+
+    @property
+    def quarantined(self) -> int:
+        """Artifacts found bad since the start."""
+        return 0 if self._inspection is None else self._inspection.quarantined
+
+    def free_space(self) -> Deferred[int]:
+        """Ask the disk how many bytes it has left for us; fails with :exc:`OSError`."""
+        return self._threads.run(lambda: self._directory.free_space().bytes)
+
     async def open(self, url: StoreURL, name: str) -> OpenArtifact:
         """
         Have an artifact at hand; waits until its length is known.
@@ -167,7 +209,7 @@ class ArtifactCache(Service):
         entry = self.index.entries.get(key)
         if entry is not None:
             try:
-                return OpenArtifact(await self._stored_file(key, entry), self._threads)
+                return self._open_artifact(await self._stored_file(key, entry), Outcome.HIT)
             except OSError as error:
                 if error.errno in NO_DESCRIPTORS:
                     # It is not the artifact's fault, and no reason to fetch it once more.
@@ -176,11 +218,18 @@ class ArtifactCache(Service):
                 if self.index.entries.get(key) is entry:
                     self.index.forget(key)
         download = self._downloads.get(key)
-        if download is None:
-            if not self.running:
-                raise ArtifactUnavailable("the gateway is shutting down")
-            download = self._start_download(key, self.freshest(url), name)
-        return OpenArtifact(await download.head(), self._threads)
+        if download is not None:
+            return self._open_artifact(await download.head(), Outcome.JOINED)
+        if not self.running:
+            raise ArtifactUnavailable("the gateway is shutting down")
+        self.statistics.misses += 1
+        download = self._start_download(key, self.freshest(url), name)
+        return self._open_artifact(await download.head(), Outcome.MISS)
+
+    def _open_artifact(self, file: ArtifactFile, outcome: Outcome) -> OpenArtifact:
+        if outcome is not Outcome.MISS:
+            self.statistics.hits += 1
+        return OpenArtifact(file, self._threads, self.statistics, outcome)
 
     async def _stored_file(self, key: str, entry: Entry) -> ArtifactFile:
         entry.opening += 1
@@ -221,9 +270,12 @@ class ArtifactCache(Service):
             file = await download.run()
         except ArtifactError as error:
             self.log.warn("{name}: {error}", name=download.name, error=error)
+            if self.running:
+                self.statistics.failures += 1
             return
         finally:
             del self._downloads[download.key]
+        self.statistics.fills += 1
         entry = Entry(self._reactor, file.meta, self._world.now())
         entry.keep_open(file)
         self.index.entries[download.key] = entry

@@ -198,7 +198,7 @@ class Download:
             raise
         assert self._writer is not None
         before, broken = self._writer.taken, None
-        self._inflow = Inflow(reply.body, self._writer, self._expected_length())
+        self._inflow = self._world.inflow(reply.body, self._writer, self._expected_length())
         try:
             await self._waits.wait_for(self._inflow.run())
             self._ended = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from menderproxy.cache.statistics import Statistics
 from menderproxy.cache.writer import Writer
 from menderproxy.wire.body import Body
 
@@ -20,10 +21,12 @@ class Inflow:
     Takes the body of one answer of the store.
 
     :param length: bytes of the whole object, or ``None`` when the store doesn't say.
+    :param statistics: counts what comes.
     """
 
-    def __init__(self, body: Body, writer: Writer, length: int | None):
+    def __init__(self, body: Body, writer: Writer, length: int | None, statistics: Statistics):
         self._body = body
+        self._statistics = statistics
         self._writer = writer
         self._length = length
         self._paused = False
@@ -35,6 +38,8 @@ class Inflow:
 
         :raises InflowBroken: the body ended, broke or went on where it should not.
         """
+        if self._writer.taken:
+            self._statistics.resumes += 1
         self._body.deliver(self)
         await self._over
 
@@ -51,6 +56,7 @@ class Inflow:
         if self._length is not None and self._writer.taken + len(data) > self._length:
             self._end(InflowBroken("the store sent more than it promised"))
             return
+        self._statistics.fetched += len(data)
         self._writer.write(data)
         if not self._paused and self._writer.backlog > HIGH_WATER:
             self._paused = True

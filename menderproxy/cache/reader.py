@@ -7,6 +7,7 @@ import os
 from twisted.internet.defer import Deferred
 
 from menderproxy.cache.file import ArtifactFile
+from menderproxy.cache.statistics import Statistics
 from menderproxy.cache.threads import Threads, shielded
 
 
@@ -18,16 +19,21 @@ class Reader:
 
     :param first: offset of the first byte.
     :param last: offset of the last byte, inclusive.
+    :param statistics: counts what is read.
     :ivar position: offset of the next byte.
     """
 
-    def __init__(self, file: ArtifactFile, threads: Threads, first: int, last: int):
+    def __init__(
+        self, file: ArtifactFile, threads: Threads, first: int, last: int, statistics: Statistics
+    ):
         self._file = file
         self._threads = threads
+        self._statistics = statistics
         self.position = first
         self._end = last + 1
         self._open = True
         file.acquire()
+        statistics.readers += 1
 
     @property
     def remaining(self) -> int:
@@ -59,7 +65,7 @@ class Reader:
             return None
         if count == 0:
             return None
-        self.position += count
+        self._has_read(count)
         return bytes(memoryview(buffer)[:count])
 
     def read_slowly(self, most: int) -> Deferred[bytes]:
@@ -81,11 +87,16 @@ class Reader:
     def _advance(self, data: bytes) -> bytes:
         if not data:
             raise OSError("the cached file is shorter than it was")
-        self.position += len(data)
+        self._has_read(len(data))
         return data
+
+    def _has_read(self, size: int) -> None:
+        self.position += size
+        self._statistics.serve(size)
 
     def close(self) -> None:
         """Done with it, for whatever reason (may be called again)."""
         if self._open:
             self._open = False
+            self._statistics.readers -= 1
             self._file.release()

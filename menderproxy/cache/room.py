@@ -16,6 +16,7 @@ from menderproxy.cache.errors import CacheUnusable
 from menderproxy.cache.eviction import choose
 from menderproxy.cache.fallocate import reserve
 from menderproxy.cache.index import Index
+from menderproxy.cache.statistics import Statistics
 from menderproxy.cache.threads import Threads
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Room:
     Makes room before the first byte of an artifact is written.
 
     :param in_flight: bytes promised to downloads under way.
+    :param statistics: counts who had to go.
     """
 
     log = Logger()
@@ -54,13 +56,20 @@ class Room:
         threads: Threads,
         limits: Limits,
         in_flight: Callable[[], int],
+        statistics: Statistics,
     ):
         self._index = index
         self._directory = directory
         self._threads = threads
         self._limits = limits
         self._in_flight = in_flight
+        self._statistics = statistics
         self._turn = DeferredLock()
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the cache takes, or will have taken when what is under way is here."""
+        return self._index.bytes_used + self._in_flight()
 
     def claim(self, key: str) -> None:
         """What an earlier download left of this artifact is taken up: it can't make room now."""
@@ -114,8 +123,7 @@ class Room:
         free = await self._disk(self._directory.free_space)
         needed = max(0, length - here) + self._limits.min_free - free.bytes
         if self._limits.max_size is not None:
-            taken = self._index.bytes_used + self._in_flight()
-            needed = max(needed, taken + length - self._limits.max_size)
+            needed = max(needed, self.taken + length - self._limits.max_size)
         if free.inodes is not None and free.inodes < INODES:
             needed = max(needed, 1)
         await self._evict(needed)
@@ -138,6 +146,7 @@ class Room:
             raise CacheUnusable(f"no room: {needed} bytes more than can be freed")
         for key in chosen:
             self.log.info("evicting {key}", key=key)
+            self._statistics.evictions += 1
             self._index.forget(key)
             await self._disk(self._directory.delete, key)
 

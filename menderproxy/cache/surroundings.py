@@ -10,9 +10,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from menderproxy.cache.directory import CacheDirectory
 from menderproxy.cache.errors import CacheUnusable
+from menderproxy.cache.inflow import Inflow
 from menderproxy.cache.patience import Patience
 from menderproxy.cache.room import Room
+from menderproxy.cache.statistics import Statistics
 from menderproxy.cache.threads import Threads
+from menderproxy.cache.writer import Writer
 from menderproxy.wire.body import Body
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
@@ -49,6 +52,7 @@ class Surroundings:
     :param condemns: whether a version of an artifact, by key, entity tag and length, is known to
         be bad at the store itself.
     :param jitter: a random number from 0 to 1.
+    :param statistics: counts what happens.
     """
 
     clock: IReactorTime
@@ -60,6 +64,11 @@ class Surroundings:
     condemns: Callable[[str, str | None, int | None], bool]
     jitter: Callable[[], float]
     patience: Patience
+    statistics: Statistics
+
+    def inflow(self, body: Body, writer: Writer, length: int | None) -> Inflow:
+        """Take the body of a store's answer, and count it."""
+        return Inflow(body, writer, length, self.statistics)
 
     async def disk(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """

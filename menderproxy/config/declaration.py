@@ -13,6 +13,7 @@ REQUIRED = attrs.NOTHING
 """The default of a setting that has none."""
 
 _DECLARED = "declared"
+_FIRST_OFFICIAL, _FIRST_OURS = "1.0", "0.1"
 
 
 @attrs.frozen(kw_only=True)
@@ -24,9 +25,13 @@ class Setting:
     :param default: as the file would write it; ``None`` for no value at all.
     :param environment: names of its variable, the usual one first.
     :param root_key: where early versions had it in the file, at the root.
+    :param implied_by: root keys that switch it on when nothing else says how it is: early versions
+        had no switch for what these set.
     :param secret: whether its value must never be shown.
     :param extension: whether the official gateway knows nothing of it.
     :param items: class of the objects in a list of objects.
+    :param since: version that brought it, of this gateway for an extension, else of the official
+        one; by default the first.
     """
 
     key: str
@@ -34,9 +39,15 @@ class Setting:
     default: object
     environment: tuple[str, ...] = ()
     root_key: str = ""
+    implied_by: tuple[str, ...] = ()
     secret: bool = False
     extension: bool = False
     items: type[attrs.AttrsInstance] | None = None
+    since: str = attrs.field()
+
+    @since.default
+    def _first(self) -> str:
+        return _FIRST_OURS if self.extension else _FIRST_OFFICIAL
 
 
 @attrs.frozen

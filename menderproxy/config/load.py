@@ -23,8 +23,9 @@ from menderproxy.config.declaration import (
     declarations,
     join,
 )
-from menderproxy.config.model import GatewayConfig, MutualTLS
+from menderproxy.config.model import DeviceSystem, GatewayConfig, MutualTLS
 from menderproxy.config.units import ListenAddress
+from menderproxy.wire.inventory import IS_GATEWAY, MOST_ATTRIBUTES, SYSTEM_ID
 
 DEFAULT_PATH = "/etc/mender/mender-gateway.conf"
 """Where the file is when nobody says otherwise."""
@@ -183,6 +184,8 @@ class _Reader:
                 values[name] = _agreed(found, declared)
             elif declared.default is REQUIRED:
                 raise ConfigError(f"{self.source}: {below}: not set")
+            elif any(self._root.get(key.lower()) for key in declared.implied_by):
+                values[name] = True
         return cls(**values)
 
     def _from_environment(self, declared: Setting) -> dict[str, object]:
@@ -286,6 +289,8 @@ def _contradictions(config: GatewayConfig) -> Iterator[tuple[str, str]]:
     if mtls.enabled and not mtls.ca_certificate:
         yield _unset("Features.mTLS.CACertificate", "Features.mTLS is enabled")
     yield from _credential_contradictions(mtls)
+    if config.features.device_system.enabled:
+        yield from _inventory_contradictions(config.features.device_system)
 
 
 def _credential_contradictions(mtls: MutualTLS) -> Iterator[tuple[str, str]]:
@@ -298,6 +303,25 @@ def _credential_contradictions(mtls: MutualTLS) -> Iterator[tuple[str, str]]:
     for key, value, other_key, other in exclusive:
         if mtls.enabled and value and other:
             yield f"Features.mTLS.{other_key}", f"set besides {key}: one of them is enough"
+
+
+def _inventory_contradictions(system: DeviceSystem) -> Iterator[tuple[str, str]]:
+    """Find what would spoil the inventory of every device."""
+    path = "Features.DeviceSystem.DefaultInventory"
+    reasons = {
+        SYSTEM_ID: "set Features.DeviceSystem.SystemID instead",
+        IS_GATEWAY: "every device would pass for a gateway",
+    }
+    for i, attribute in enumerate(system.default_inventory):
+        if attribute.name in reasons:
+            reason = reasons[attribute.name]
+            yield f"{path}[{i}].Name", f"{_one_line(repr(attribute.name))}: {reason}"
+        reasons[attribute.name] = "given twice"
+    number = len(system.default_inventory) + (1 if system.system_id else 0)
+    if number > MOST_ATTRIBUTES:
+        together = " together with SystemID" if system.system_id else ""
+        most = f"the server takes no more than {MOST_ATTRIBUTES} of a device"
+        yield path, f"{number} attributes{together}, {most}"
 
 
 def _listener_contradictions(config: GatewayConfig) -> Iterator[tuple[str, str]]:
@@ -352,3 +376,5 @@ def _feature_remarks(config: GatewayConfig) -> Iterator[tuple[str, str]]:
             yield _unset("Features.mTLS.MenderPassword", "devices cannot be preauthorized without")
     if (system.system_id or system.default_inventory) and not system.enabled:
         yield "Features.DeviceSystem", "has no effect while Enabled is not true"
+    if system.enabled and not (system.system_id or system.default_inventory):
+        yield "Features.DeviceSystem", "has no effect without SystemID or DefaultInventory"

@@ -2,7 +2,8 @@
 The configuration as frozen values: one class for each section of the official JSON file.
 
 Each field says here, and only here, how the file and the environment spell it, how it is read,
-and what it is when nobody sets it. Durations are in seconds, sizes in bytes.
+what it is when nobody sets it, and what it means: :mod:`menderproxy.config.reference` makes the
+reference of it. Durations are in seconds, sizes in bytes.
 """
 
 # ruff: noqa: RUF009 (setting() and section() give attrs fields, not shared defaults)
@@ -24,15 +25,22 @@ class ArtifactsCache:
     """
     ``Features.ArtifactsProxy.ArtifactsCache``: artifacts are kept on disk, downloaded once.
 
-    :ivar path: directory of the cache.
-    :ivar signature_secret: key that signs local links; ``None`` to have one made.
-    :ivar link_expire_duration: how long a local link may start downloads.
-    :ivar resume_grace: for how long after that it may continue them.
-    :ivar hold_timeout: how long a device is held while the store cannot be reached.
-    :ivar max_size: what the cache may take; ``None`` for whatever the disk holds.
-    :ivar min_free: what must stay free on its disk.
-    :ivar artifact_verify_keys: PEM files of public keys that artifacts must be signed with.
-    :ivar scrub_interval: how often all artifacts are read and checked again; ``None`` for never.
+    :ivar enabled: needs ``ArtifactsProxy``. ``"ArtifactsCache": true`` is short for
+        ``{"Enabled": true}``.
+    :ivar path: directory of the cache, for one gateway only.
+    :ivar signature_secret: key that signs links, 16 bytes or more in base64, as made by
+        ``openssl rand -base64 32``. Gateways that share a name must share it. Without one the
+        gateway makes its own.
+    :ivar link_expire_duration: how long a link may start downloads.
+    :ivar resume_grace: for how long after its expiry a link may continue a download that has begun.
+    :ivar hold_timeout: how long a device is kept waiting while the store cannot be reached, before
+        its connection is closed.
+    :ivar max_size: what the cache may take on disk. Unset: whatever there is.
+    :ivar min_free: what the cache leaves free on its disk.
+    :ivar artifact_verify_keys: PEM files of public keys. An artifact that none of them has signed
+        goes to quarantine as soon as it is complete; only devices that followed the download have
+        it then.
+    :ivar scrub_interval: how often all artifacts are read again and checked; ``"off"`` for never.
     """
 
     enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "ARTIFACTS_PROXY_CACHE_ENABLED")
@@ -40,13 +48,19 @@ class ArtifactsCache:
         "Path", kinds.TEXT, "/var/cache/mender-gateway", "ARTIFACTS_PROXY_CACHE_PATH"
     )
     signature_secret: bytes | None = setting(
-        "SignatureSecret", kinds.SECRET, None, "ARTIFACTS_PROXY_CACHE_SECRET", secret=True
+        "SignatureSecret",
+        kinds.SECRET,
+        None,
+        "ARTIFACTS_PROXY_CACHE_SECRET",
+        secret=True,
+        since="2.0",
     )
     link_expire_duration: float = setting(
         "LinkExpireDuration",
         kinds.POSITIVE_DURATION,
         "30m",
         "ARTIFACTS_PROXY_CACHE_LINK_EXPIRE_DURATION",
+        since="2.0",
     )
     resume_grace: float = setting(
         "ResumeGrace",
@@ -89,8 +103,13 @@ class ArtifactsProxy:
     """
     ``Features.ArtifactsProxy``: devices get their artifacts from the gateway.
 
-    :ivar gateway_url: what devices reach the gateway by, without final slash.
-    :ivar domain_whitelist: hosts of the stores that artifacts may come from.
+    :ivar enabled: links to stores are rewritten to the gateway.
+    :ivar gateway_url: what devices reach the gateway by; put into the links. Scheme, host name,
+        perhaps a port and a plain path; no IPv6 address, user information, query or ``:`` in the
+        path, since some devices misread these.
+    :ivar domain_whitelist: stores that artifacts may come from, as ``host`` or ``host:port``. An
+        entry covers its sub-domains; without a port it covers all of them. The Mender Server's
+        own host is always allowed; links to other hosts are left as they are.
     """
 
     enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "ARTIFACTS_PROXY_ENABLED")
@@ -106,21 +125,25 @@ class MutualTLS:
     """
     ``Features.mTLS``: only devices with a certificate get in, and need no manual acceptance.
 
+    :ivar enabled: the plain HTTP listener then answers only whether the gateway is alive and ready.
     :ivar ca_certificate: PEM file of the authorities that devices' certificates come from.
-    :ivar blacklist_path: file of refused certificates, one hexadecimal serial number a line.
-    :ivar crl_path: certificate revocation list of one or more authorities, or a directory of them.
-    :ivar crl_policy: what becomes of devices whose authority has no list in force: ``strict``
-        refuses them, ``lenient`` lets them in.
-    :ivar mender_username: service user who preauthorizes devices at the Mender Server.
-    :ivar mender_password_file: file that holds that user's password instead.
-    :ivar mender_token: personal access token, instead of user and password.
-    :ivar mender_token_file: file that holds that token instead.
-    :ivar enable_cache: whether devices found accepted are remembered.
-    :ivar insecure_skip_client_expire_after: for how long a certificate is accepted after its
-        end; ``None`` for not at all, infinity for ever.
-    :ivar require_same_key: whether a device's certificate and its requests for a token must
-        carry the same key.
-    :ivar bind_tokens: whether a device's token counts only with the certificate key it was
+    :ivar blacklist_path: file of certificates to refuse, one hexadecimal serial number a line.
+    :ivar crl_path: certificate revocation lists of those authorities, PEM or DER: a file, or a
+        directory of files.
+    :ivar crl_policy: devices whose authority has no list, or an expired one, are refused
+        (``"strict"``) or let in (``"lenient"``). What a list names is refused either way.
+    :ivar mender_username: service user that preauthorizes devices at the Mender Server.
+    :ivar mender_password: the service user's password.
+    :ivar mender_password_file: file that holds the password instead; read again at each login.
+    :ivar mender_token: a personal access token, instead of user and password.
+    :ivar mender_token_file: file that holds the token instead; read again when the server refuses
+        the token.
+    :ivar enable_cache: devices that were found accepted are remembered, not asked about each time.
+    :ivar insecure_skip_client_expire_after: for how long after its end a device's certificate is
+        still accepted; ``true`` for ever. Not for production.
+    :ivar require_same_key: a device's certificate and its requests for a token must carry the same
+        key.
+    :ivar bind_tokens: a device's token counts only together with the certificate key that it was
         first seen with.
     """
 
@@ -144,12 +167,15 @@ class MutualTLS:
     mender_token_file: str = setting(
         "MenderTokenFile", kinds.TEXT, "", "MTLS_MENDER_TOKEN_FILE", extension=True
     )
-    enable_cache: bool = setting("EnableCache", kinds.BOOLEAN, True, "MTLS_ENABLE_CACHE")
+    enable_cache: bool = setting(
+        "EnableCache", kinds.BOOLEAN, True, "MTLS_ENABLE_CACHE", since="2.0"
+    )
     insecure_skip_client_expire_after: float | None = setting(
         "InsecureSkipClientExpireAfter",
         kinds.GRACE,
         None,
         "MTLS_INSECURE_SKIP_CLIENT_EXPIRE_AFTER",
+        since="2.0",
     )
     require_same_key: bool = setting(
         "RequireSameKey", kinds.BOOLEAN, False, "MTLS_REQUIRE_SAME_KEY", extension=True
@@ -172,18 +198,30 @@ class DeviceSystem:
     """
     ``Features.DeviceSystem``: devices behind the gateway report what system they are part of.
 
-    :ivar system_id: one line of text, the same for all of them.
-    :ivar default_inventory: attributes for those devices that do not send them.
+    :ivar enabled: whether they do. Either of the two below at the top of the file implies it.
+    :ivar system_id: the system's name, one line of text, sent as ``mender_gateway_system_id``.
+    :ivar default_inventory: attributes for devices that do not send them: a list of
+        ``{"Name": …, "Value": …}``. Values are texts, numbers, or lists of either.
     """
 
-    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "DEVICE_SYSTEM_ENABLED")
-    system_id: str = setting("SystemID", kinds.TEXT, "", "DEVICE_SYSTEM_ID", root_key="SystemID")
+    enabled: bool = setting(
+        "Enabled",
+        kinds.BOOLEAN,
+        False,
+        "DEVICE_SYSTEM_ENABLED",
+        since="1.1",
+        implied_by=("SystemID", "DefaultInventory"),
+    )
+    system_id: str = setting(
+        "SystemID", kinds.TEXT, "", "DEVICE_SYSTEM_ID", root_key="SystemID", since="1.1"
+    )
     default_inventory: tuple[InventoryAttribute, ...] = setting(
         "DefaultInventory",
         kinds.OBJECTS,
         [],
         root_key="DefaultInventory",
         items=InventoryAttribute,
+        since="1.1",
     )
 
 
@@ -198,7 +236,12 @@ class Features:
 
 @attrs.frozen(kw_only=True)
 class PlainListener:
-    """``HTTP``: the listener without TLS."""
+    """
+    ``HTTP``: the listener without TLS.
+
+    :ivar enabled: whether there is one.
+    :ivar listen: where it listens.
+    """
 
     enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "HTTP_ENABLED")
     listen: ListenAddress = setting("Listen", kinds.LISTEN_ADDRESS, ":80", "HTTP_LISTEN")
@@ -209,14 +252,18 @@ class TLSListener:
     """
     ``HTTPS``: the listener with TLS.
 
-    :ivar server_certificate: PEM file of the gateway's certificate and its intermediates.
+    :ivar enabled: whether there is one.
+    :ivar listen: where it listens.
+    :ivar minimum_tls_version: ``"1.0"``, ``"1.1"``, ``"1.2"`` or ``"1.3"``. The first two are
+        insecure; the last locks out Zephyr devices.
+    :ivar server_certificate: PEM file of the gateway's certificate, followed by its intermediates.
     :ivar server_key: PEM file of its private key.
     """
 
     enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "HTTPS_ENABLED")
     listen: ListenAddress = setting("Listen", kinds.LISTEN_ADDRESS, ":443", "HTTPS_LISTEN")
     minimum_tls_version: str = setting(
-        "MinimumTLSVersion", kinds.TLS_VERSION, "1.2", "HTTPS_MINIMUM_TLS_VERSION"
+        "MinimumTLSVersion", kinds.TLS_VERSION, "1.2", "HTTPS_MINIMUM_TLS_VERSION", since="1.1"
     )
     server_certificate: str = setting(
         "ServerCertificate", kinds.TEXT, "", "HTTPS_SERVER_CERTIFICATE"
@@ -229,13 +276,18 @@ class UpstreamServer:
     """
     ``UpstreamServer``: the Mender Server.
 
-    :ivar url: scheme, host and perhaps a port, without final slash.
-    :ivar ca_certificate: PEM file of authorities to trust besides the system's.
-    :ivar insecure_skip_verify: whether its certificate goes unchecked.
+    :ivar url: scheme, host and perhaps a port. The variable has two official names; set to
+        different values, they are an error.
+    :ivar ca_certificate: PEM file of authorities to trust, besides the system's, for the server and
+        for stores.
+    :ivar insecure_skip_verify: the Mender Server's certificate is not checked; those of stores
+        always are. Not for production.
     """
 
     url: str = setting("URL", kinds.ORIGIN, "", "UPSTREAM_SERVER_URL", "UPSTREAM_SERVER")
-    ca_certificate: str = setting("CACertificate", kinds.TEXT, "", "UPSTREAM_SERVER_CA_CERTIFICATE")
+    ca_certificate: str = setting(
+        "CACertificate", kinds.TEXT, "", "UPSTREAM_SERVER_CA_CERTIFICATE", since="2.0"
+    )
     insecure_skip_verify: bool = setting(
         "InsecureSkipVerify", kinds.BOOLEAN, False, "UPSTREAM_SERVER_INSECURE_SKIP_VERIFY"
     )
@@ -243,25 +295,34 @@ class UpstreamServer:
 
 @attrs.frozen(kw_only=True)
 class Metrics:
-    """``Metrics``: the listener that Prometheus scrapes."""
+    """
+    ``Metrics``: the listener that Prometheus scrapes.
 
-    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "METRICS_ENABLED")
-    listen: ListenAddress = setting("Listen", kinds.LISTEN_ADDRESS, ":9102", "METRICS_LISTEN")
+    :ivar enabled: whether there is one; it answers under ``/metrics``.
+    :ivar listen: where it listens. Whoever reaches it may read them.
+    """
+
+    enabled: bool = setting("Enabled", kinds.BOOLEAN, False, "METRICS_ENABLED", since="2.2")
+    listen: ListenAddress = setting(
+        "Listen", kinds.LISTEN_ADDRESS, ":9102", "METRICS_LISTEN", since="2.2"
+    )
 
 
 @attrs.frozen(kw_only=True)
 class Proxies:
     """
-    The HTTP proxies on the way to the upstreams; their URLs may hold passwords.
+    The HTTP proxies on the way to the Mender Server and to stores.
 
-    :ivar http: proxy for http upstreams, empty for none.
-    :ivar https: proxy for https upstreams, empty for none.
-    :ivar no_proxy: hosts and networks reached without one.
+    :ivar http: proxy for http upstreams: ``[http://][user:password@]host[:port]``.
+    :ivar https: the same for https upstreams.
+    :ivar no_proxy: hosts, domains, addresses and networks to reach without a proxy.
     """
 
-    http: str = setting("", kinds.PROXY, "", "HTTP_PROXY", "http_proxy", secret=True)
-    https: str = setting("", kinds.PROXY, "", "HTTPS_PROXY", "https_proxy", secret=True)
-    no_proxy: tuple[str, ...] = setting("", kinds.TEXTS, [], "NO_PROXY", "no_proxy")
+    http: str = setting("", kinds.PROXY, "", "HTTP_PROXY", "http_proxy", secret=True, since="2.1")
+    https: str = setting(
+        "", kinds.PROXY, "", "HTTPS_PROXY", "https_proxy", secret=True, since="2.1"
+    )
+    no_proxy: tuple[str, ...] = setting("", kinds.TEXTS, [], "NO_PROXY", "no_proxy", since="2.1")
 
 
 def _limit(key: str, kind: kinds.Kind, default: object, variable: str) -> Any:
@@ -271,18 +332,19 @@ def _limit(key: str, kind: kinds.Kind, default: object, variable: str) -> Any:
 @attrs.frozen(kw_only=True)
 class Limits:
     """
-    ``Limits``: what one device, or one upstream, may take.
+    ``Limits``: what one device, or one upstream, may take; who takes more waits or is cut off.
 
-    :ivar max_request_body: bytes of a request's body.
+    :ivar max_request_body: bytes in the body of a device's request.
     :ivar max_connections: connections of devices at once.
     :ivar header_timeout: for the head of a request to arrive.
     :ivar idle_timeout: between two requests on a connection.
     :ivar body_timeout: for the body of a request to arrive.
-    :ivar write_stall: for a device to take nothing of what we send.
+    :ivar write_stall: for a device to take none of the bytes that are sent to it.
     :ivar upstream_connect_timeout: for a connection to an upstream, name look-up included.
     :ivar upstream_response_timeout: for the head of an upstream's answer.
-    :ivar upstream_idle_timeout: for an upstream to send nothing of a body.
-    :ivar drain_timeout: for running requests to end when the gateway stops.
+    :ivar upstream_idle_timeout: for an upstream to send none of a body's bytes.
+    :ivar drain_delay: when the gateway stops: for balancers to learn that it is not ready any more.
+    :ivar drain_timeout: for running requests to end, once that delay is over.
     """
 
     max_request_body: int = _limit(
@@ -311,15 +373,16 @@ class Limits:
     upstream_idle_timeout: float = _limit(
         "UpstreamIdleTimeout", kinds.POSITIVE_DURATION, "60s", "LIMITS_UPSTREAM_IDLE_TIMEOUT"
     )
+    drain_delay: float = _limit("DrainDelay", kinds.DURATION, "0s", "LIMITS_DRAIN_DELAY")
     drain_timeout: float = _limit("DrainTimeout", kinds.DURATION, "25s", "LIMITS_DRAIN_TIMEOUT")
 
 
 @attrs.frozen(kw_only=True)
 class GatewayConfig:
     """
-    All that the gateway is told.
+    All that the gateway is told: the sections of the file, and what stands beside them.
 
-    :ivar debug_log: whether to log at level debug.
+    :ivar debug_log: log at level debug.
     :ivar warnings: what reading it brought up, one line each, for the log.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 
 import attrs
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -51,15 +52,28 @@ class AuthRequest:
             raise ValueError("invalid auth request: id_data must be a JSON object")
         if not signature:
             raise ValueError("missing request signature header")
-        key = _load(pem)
+        key = load_public_key(pem)
         _verify(key, signature, body)
-        canonical = key.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return cls(go_json.dumps(identity, sort_keys=True), canonical.decode())
+        return cls(canonical_identity(identity), canonical_pem(key))
 
 
-def _load(pem: bytes) -> PublicKey:
+def canonical_identity(identity: Mapping[str, object]) -> str:
+    """Write an identity as the server compares it: sorted keys, no white space."""
+    return go_json.dumps(identity, sort_keys=True)
+
+
+def canonical_pem(key: PublicKey) -> str:
+    """Write a key as the server compares it, however it was spelled."""
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat
+    return key.public_bytes(encoding, form.SubjectPublicKeyInfo).decode()
+
+
+def load_public_key(pem: bytes) -> PublicKey:
+    """
+    Read a key.
+
+    :raises ValueError: when it is none, or of a kind that devices don't have.
+    """
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):

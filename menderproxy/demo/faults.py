@@ -1,4 +1,4 @@
-"""What can go wrong at a store: one value for each way, told to the store by a test."""
+"""What can go wrong at a server: one value for each way, told to the server by a test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stall:
 @attrs.frozen
 class Refuse:
     """
-    An error answer in place of the object.
+    An error answer in place of the one hoped for.
 
     :param status: HTTP status code.
     :param retry_after: seconds for a ``Retry-After`` header, or none of it.

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from menderproxy.demo.auth_sets import AuthSet, AuthSets, AuthStatus
+
 FINAL_STATUSES = frozenset({"success", "failure", "already-installed"})
 STATUSES = FINAL_STATUSES | {
     "installing",
@@ -72,12 +74,12 @@ class Deployment:
 @attrs.define
 class DemoDevice:
     """
-    A device that has asked for a token at least once.
+    A device that has asked for a token, or that is expected to.
 
     :param identity: canonical JSON text.
-    :param pubkey_pem: the key that counts; another one has to be accepted first.
-    :param offered_pem: the key of its last request.
-    :param status: pending, accepted or rejected.
+    :param auth_sets: its keys, and what has become of them.
+    :param offered: the key of its last request for a token.
+    :param decommissioning: whether it is being removed: it gets nothing until it is gone.
     :param token: the last one it got.
     :param inventory: attribute values by name.
     :param statuses: every deployment status it reported, oldest first.
@@ -87,10 +89,10 @@ class DemoDevice:
     """
 
     identity: str
-    pubkey_pem: str
-    offered_pem: str
     id: str = attrs.field(factory=_new_id)
-    status: str = "pending"
+    auth_sets: AuthSets = attrs.field(factory=AuthSets)
+    offered: AuthSet | None = None
+    decommissioning: bool = False
     token: str | None = attrs.field(default=None, repr=False)
     inventory: dict[str, object] = attrs.field(factory=dict)
     statuses: list[str] = attrs.field(factory=list)
@@ -98,39 +100,49 @@ class DemoDevice:
     configuration: dict[str, object] = attrs.field(factory=dict)
     deployment_id: str | None = None
 
-    def accept(self) -> None:
-        """Let it in with the key it offered last."""
-        self.status = "accepted"
-        self.pubkey_pem = self.offered_pem
-
     @property
-    def admitted(self) -> bool:
-        """Whether its last request for a token deserved one."""
-        return self.status == "accepted" and self.pubkey_pem == self.offered_pem
+    def status(self) -> AuthStatus:
+        """Where the best of its keys is."""
+        return self.auth_sets.status
 
 
 class RequestChanged(Exception):
     """A device asked for its deployment in another way than the first time."""
 
 
+class TooManyDevices(Exception):
+    """No more devices can be accepted."""
+
+
 @attrs.define
 class Fleet:
     """
     All devices, by identity, and all deployments, oldest first.
+
+    :param device_limit: how many devices can be accepted, ``None`` for no limit.
     """
 
     devices: dict[str, DemoDevice] = attrs.field(factory=dict)
     deployments: dict[str, Deployment] = attrs.field(factory=dict)
+    device_limit: int | None = None
 
-    def meet(self, identity: str, pubkey_pem: str) -> DemoDevice:
+    def meet(self, identity: str) -> DemoDevice:
         """Find the device of that identity, or get to know it."""
-        device = self.devices.setdefault(identity, DemoDevice(identity, pubkey_pem, pubkey_pem))
-        device.offered_pem = pubkey_pem
-        return device
+        return self.devices.setdefault(identity, DemoDevice(identity))
 
-    def with_id(self, device_id: str | None) -> DemoDevice | None:
+    def with_id(self, device_id: str) -> DemoDevice | None:
         """Find a device by the id in its token."""
         return next((d for d in self.devices.values() if d.id == device_id), None)
+
+    def accept(self, device: DemoDevice, auth_set: AuthSet) -> None:
+        """
+        Let a device in with one of its keys.
+
+        :raises TooManyDevices: when that would be one too many.
+        """
+        if device.status is not AuthStatus.ACCEPTED and self._is_full():
+            raise TooManyDevices
+        device.auth_sets.accept(auth_set)
 
     def deploy(self, release: Release) -> Deployment:
         """Order all devices that fit, known or still to come, to be brought to *release*."""
@@ -159,6 +171,10 @@ class Fleet:
         device.statuses.append(status)
         if status in FINAL_STATUSES:
             deployment.finished.add(device.id)
+
+    def _is_full(self) -> bool:
+        accepted = sum(d.status is AuthStatus.ACCEPTED for d in self.devices.values())
+        return self.device_limit is not None and accepted >= self.device_limit
 
     def _concerns(self, deployment: Deployment, device: DemoDevice, request: NextRequest) -> bool:
         release = deployment.release

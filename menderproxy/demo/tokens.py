@@ -1,4 +1,4 @@
-"""The tokens that the demo server gives to accepted devices."""
+"""The tokens that the demo server gives to accepted devices and to users."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 import secrets
-import uuid
+from typing import Literal
 
 import attrs
 
@@ -18,47 +18,72 @@ class Expired(Exception):
 
 
 @attrs.frozen
+class Claims:
+    """
+    What a token says.
+
+    :param id: what it belongs to: a device's auth set, a user's session.
+    :param subject: whose it is.
+    """
+
+    id: str
+    subject: str
+
+
+@attrs.frozen
 class TokenIssuer:
     """
-    Makes and checks JSON Web Tokens with the claims of a Mender device token.
+    Makes and checks JSON Web Tokens with the claims of Mender's.
 
+    :param kind: of its subjects; a token for one kind is worth nothing to the other.
     :param secret: the HMAC-SHA256 key.
     """
 
+    kind: Literal["device", "user"]
     secret: bytes = attrs.field(factory=lambda: secrets.token_bytes(32), repr=False)
 
-    def issue(self, device_id: str, now: float) -> str:
-        """Make a token for one device, valid for a week."""
-        claims = {
-            "jti": str(uuid.uuid4()),
-            "sub": device_id,
-            "exp": int(now) + LIFETIME,
+    def issue(self, claims: Claims, now: float, *, expires: bool = True) -> str:
+        """
+        Make a token.
+
+        :param expires: a week from now, or never.
+        """
+        fields = {
+            "jti": claims.id,
+            "sub": claims.subject,
+            **({"exp": int(now) + LIFETIME} if expires else {}),
             "iat": int(now),
             "nbf": int(now),
             "iss": "Mender",
             "scp": "mender.*",
-            "mender.device": True,
+            f"mender.{self.kind}": True,
         }
         head = _encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
-        signed = f"{head}.{_encode(json.dumps(claims).encode())}"
+        signed = f"{head}.{_encode(json.dumps(fields).encode())}"
         return f"{signed}.{self._signature(signed)}"
 
-    def device_id(self, token: str, now: float) -> str | None:
+    def check(self, token: str, now: float) -> Claims | None:
         """
-        Tell whose token this is, or ``None`` when we never issued it.
+        Tell what a token says, or ``None`` when we never issued it.
 
         :raises Expired: when its time is over.
         """
         signed, _, signature = token.rpartition(".")
         if not hmac.compare_digest(self._signature(signed).encode(), signature.encode()):
             return None
-        claims = json.loads(_decode(signed.partition(".")[2]))
-        if now >= claims["exp"]:
+        fields = json.loads(_decode(signed.partition(".")[2]))
+        if "exp" in fields and now >= fields["exp"]:
             raise Expired
-        return str(claims["sub"])
+        return Claims(fields["jti"], fields["sub"])
 
     def _signature(self, signed: str) -> str:
         return _encode(hmac.digest(self.secret, signed.encode(), "sha256"))
+
+
+def bearer_token(authorization: bytes | None) -> str:
+    """Take the token out of an ``Authorization`` header; empty when there is none."""
+    scheme, _, token = (authorization or b"").decode("latin-1").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
 
 
 def _encode(data: bytes) -> str:

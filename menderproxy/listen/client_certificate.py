@@ -68,13 +68,17 @@ class ClientCertificate:
     @property
     def serial(self) -> str:
         """Its serial number in hexadecimal, as ``openssl x509 -serial`` writes it."""
-        digits = f"{self.path[0].serial:X}"
-        return digits if len(digits) % 2 == 0 else f"0{digits}"
+        return serial_text(self.path[0].serial)
 
     @property
     def key(self) -> bytes:
         """SHA-256 of its public key."""
         return self.path[0].key
+
+    @property
+    def authority_key(self) -> bytes:
+        """SHA-256 of the key of the authority that the path ends at."""
+        return self.path[-1].issuer_key
 
     def __str__(self) -> str:
         return f"certificate {self.serial} of {self.subject} by {self.issuer}"
@@ -87,6 +91,12 @@ def key_hash(certificate: x509.Certificate) -> bytes:
         certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     )
     return digest.finalize()
+
+
+def serial_text(serial: int) -> str:
+    """A serial number in hexadecimal, as ``openssl x509 -serial`` writes it."""
+    sign, digits = ("-" if serial < 0 else ""), f"{abs(serial):X}"
+    return f"{sign}{digits if len(digits) % 2 == 0 else f'0{digits}'}"
 
 
 def loggable_name(name: x509.Name) -> str:

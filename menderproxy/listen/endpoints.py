@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTCP
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
 from menderproxy.config.units import ListenAddress
@@ -24,7 +25,7 @@ class ListenError(Exception):
 
 class Listener(Service):
     """
-    One listening port, open from ``privilegedStartService`` on.
+    One listener of the configuration, open from ``privilegedStartService`` on.
 
     Twisted's own ``StreamServerEndpointService`` only logs a busy port, and the process then
     runs on and listens to nothing; this one raises.
@@ -32,18 +33,32 @@ class Listener(Service):
     :param label: what the configuration calls it, such as ``HTTPS.Listen``.
     :param address: an empty host means every address, IPv6 and IPv4.
     :param factory: serves the connections.
+    :param inherited: sockets that listen already; the address does not count then.
+    :param for_probes: whether it is to stay open while the gateway drains, for those who look
+        whether it wants requests. An inherited socket never is: who passed it keeps it open, and
+        whoever connects waits there for the next process.
+    :ivar for_probes: the same.
     """
 
     log = Logger()
 
     def __init__(
-        self, reactor: IReactorTCP, label: str, address: ListenAddress, factory: IProtocolFactory
+        self,
+        reactor: Any,
+        label: str,
+        address: ListenAddress,
+        factory: IProtocolFactory,
+        inherited: Sequence[socket.socket] = (),
+        *,
+        for_probes: bool = False,
     ):
+        self.for_probes = for_probes and not inherited
         self._reactor = reactor
         self._label = label
         self._address = address
         self._factory = factory
-        self._port: IListeningPort | None = None
+        self._inherited = inherited
+        self._ports: list[IListeningPort] = []
 
     def privilegedStartService(self) -> None:
         """
@@ -51,9 +66,10 @@ class Listener(Service):
 
         :raises ListenError: it can't be opened.
         """
-        if self._port is None:
-            self._port = self._listen()
-            self.log.info("{label}: listening on {at}", label=self._label, at=self.address)
+        if not self._ports:
+            self._ports = self._adopt() if self._inherited else [self._listen()]
+            for port in self._ports:
+                self.log.info("{label}: listening on {at}", label=self._label, at=_address(port))
 
     def startService(self) -> None:
         """
@@ -67,19 +83,21 @@ class Listener(Service):
     def stopService(self) -> Deferred[None]:
         """Close the port; connections that are open stay so."""
         super().stopService()  # type: ignore[no-untyped-call]
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        stopping: Deferred[None] = maybeDeferred(port.stopListening)  # type: ignore[call-overload]
-        return stopping
+        ports, self._ports = self._ports, []
+        stopping = [maybeDeferred(port.stopListening) for port in ports]
+        return gatherResults(stopping).addCallback(lambda _: None)
 
     @property
     def address(self) -> ListenAddress:
-        """Where it really listens, with the port that the system chose for port 0."""
-        if self._port is None:
-            return self._address
-        host = self._port.getHost()
-        return ListenAddress(host.host, host.port)  # type: ignore[attr-defined]
+        """Where it really listens (first), with the port that the system chose for port 0."""
+        return _address(self._ports[0]) if self._ports else self._address
+
+    def _adopt(self) -> list[IListeningPort]:
+        # The reactor takes a duplicate of each, and leaves the original as it is.
+        return [
+            self._reactor.adoptStreamPort(each.fileno(), each.family, self._factory)
+            for each in self._inherited
+        ]
 
     def _listen(self) -> IListeningPort:
         try:
@@ -102,11 +120,15 @@ class Listener(Service):
         return self._listen_at("0.0.0.0")
 
     def _listen_at(self, interface: str) -> IListeningPort:
-        # Its annotation asks for a class of Twisted's where the interface would do.
-        factory: Any = self._factory
-        return self._reactor.listenTCP(
-            self._address.port, factory, backlog=BACKLOG, interface=interface
+        port: IListeningPort = self._reactor.listenTCP(
+            self._address.port, self._factory, backlog=BACKLOG, interface=interface
         )
+        return port
+
+
+def _address(port: IListeningPort) -> ListenAddress:
+    host: Any = port.getHost()
+    return ListenAddress(host.host, host.port)
 
 
 def _numeric(host: str) -> str:

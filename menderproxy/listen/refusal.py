@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import attrs
+from twisted.logger import Logger
 
 
 class Reason(enum.Enum):
@@ -40,3 +42,30 @@ class Refusal:
 
     reason: Reason
     detail: str
+
+
+@attrs.frozen
+class Refusals:
+    """
+    The record of who did not get in.
+
+    :param count: called with the reason of each, for the metrics.
+    """
+
+    log = Logger()
+
+    count: Callable[[Reason], object] = lambda reason: None
+
+    def record(self, refusal: Refusal, device: str) -> None:
+        """
+        Put a refusal on record.
+
+        :param device: IP address.
+        """
+        self.count(refusal.reason)
+        self.log.warn(
+            "refused: {reason}: {detail} from={device}",
+            reason=refusal.reason.value,
+            detail=refusal.detail,
+            device=device,
+        )

@@ -1,18 +1,10 @@
-"""The server's side of TLS: its certificate, versions and ciphers."""
+"""The server's side of TLS: its certificate, versions and ciphers, and whom it lets in."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import attrs
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import (
     IAcceptableCiphers,
@@ -24,6 +16,12 @@ from twisted.internet.interfaces import (
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
+
+from menderproxy.listen.admission import Admission
+from menderproxy.listen.client_certificate import ClientCertificate
+from menderproxy.listen.identity import ClientAuthorities, ServerIdentity
+from menderproxy.listen.refusal import Refusals
+from menderproxy.listen.verification import Verification
 
 VERSIONS = {
     "1.0": TLSVersion.TLSv1_0,
@@ -55,12 +53,6 @@ LEGACY = (
 )
 """What TLS 1.0 and 1.1 need besides; used only when the configuration asks for them."""
 
-_ServerKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
-
-
-class CertificateError(Exception):
-    """The server's certificate or key can't be used; the text names the file and says why."""
-
 
 @implementer(ICipher)
 @attrs.frozen
@@ -86,21 +78,20 @@ class Ciphers:
 
 
 def server_options(
-    certificate_path: str, key_path: str, minimum_version: str = "1.2"
+    identity: ServerIdentity,
+    minimum_version: str = "1.2",
+    authorities: ClientAuthorities | None = None,
 ) -> CertificateOptions:
     """
-    Read the server's certificate, its intermediates and its key.
+    Make what each connection is made from.
 
-    :param certificate_path: PEM, the server's own certificate first.
+    Sessions are not resumed: a resumed one would not show its certificate again.
+
     :param minimum_version: ``"1.0"`` to ``"1.3"``.
-    :raises CertificateError: a file can't be read or parsed, or the two don't belong together.
+    :param authorities: who vouches for devices; ``None`` when they need no certificate.
+    :raises ValueError: OpenSSL can't use the certificate or the key; says why.
     """
-    leaf, *issuers = _read_chain(certificate_path)
-    key = _read_key(key_path)
-    if key.public_key() != leaf.public_key():
-        raise CertificateError(
-            f"HTTPS.ServerKey: {key_path}: not the key of the certificate in {certificate_path}"
-        )
+    leaf, *issuers = identity.chain
     old = minimum_version in ("1.0", "1.1")
     # Twisted counts even a None as given, and wants one of the two at most.
     bounds: Any = {
@@ -108,46 +99,18 @@ def server_options(
     }
     try:
         options = CertificateOptions(
-            privateKey=crypto.PKey.from_cryptography_key(key),
+            privateKey=crypto.PKey.from_cryptography_key(identity.key),
             certificate=crypto.X509.from_cryptography(leaf),
             extraCertChain=[crypto.X509.from_cryptography(issuer) for issuer in issuers],
             acceptableCiphers=Ciphers(MODERN + LEGACY if old else MODERN),
+            trustRoot=authorities,
             **bounds,
         )
         # What OpenSSL dislikes it says here, and not to the first device.
         options.getContext()
     except SSL.Error as error:
-        reason = ", ".join(entry[-1] for entry in error.args[0])
-        raise CertificateError(f"HTTPS.ServerCertificate: {certificate_path}: {reason}") from None
+        raise ValueError(", ".join(entry[-1] for entry in error.args[0])) from None
     return options
-
-
-def _read_chain(path: str) -> list[x509.Certificate]:
-    content = _read("HTTPS.ServerCertificate", path)
-    try:
-        return x509.load_pem_x509_certificates(content)
-    except ValueError:
-        raise CertificateError(f"HTTPS.ServerCertificate: {path}: not a PEM certificate") from None
-
-
-def _read_key(path: str) -> _ServerKey:
-    content = _read("HTTPS.ServerKey", path)
-    try:
-        key = load_pem_private_key(content, None)
-    except TypeError:
-        raise CertificateError(f"HTTPS.ServerKey: {path}: encrypted") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise CertificateError(f"HTTPS.ServerKey: {path}: not a PEM private key") from None
-    if not isinstance(key, _ServerKey):
-        raise CertificateError(f"HTTPS.ServerKey: {path}: not an RSA, EC or Edwards curve key")
-    return key
-
-
-def _read(label: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise CertificateError(f"{label}: {path}: {error.strerror}") from None
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -156,16 +119,67 @@ class ServerTLS:
     Makes the TLS side of each device's connection.
 
     :ivar options: may be replaced while connections are open: new ones use the new.
+    :ivar authorities: who vouches for devices, to be replaced together with the options.
+
+    :param admission: who decides on certificates; ``None`` when devices need none.
+    :param refusals: the record of who did not get in.
     """
 
-    def __init__(self, options: CertificateOptions):
+    def __init__(
+        self,
+        options: CertificateOptions,
+        authorities: ClientAuthorities | None = None,
+        admission: Admission | None = None,
+        refusals: Refusals | None = None,
+    ):
         self.options = options
+        self.authorities = authorities
+        self._admission = admission
+        self._refusals = Refusals() if refusals is None else refusals
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the connection object for one TLS connection (called by Twisted)."""
         connection: SSL.Connection = self.options.serverConnectionForTLS(tlsProtocol)
+        if self._admission is not None:
+            trusted = () if self.authorities is None else self.authorities.certificates
+            verification = Verification(
+                self._admission, self._refusals, trusted, lambda: _address(tlsProtocol)
+            )
+            connection.set_verify(
+                SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verification.check
+            )
         return connection
 
     def wrap(self, factory: IProtocolFactory, clock: IReactorTime) -> TLSMemoryBIOFactory:
         """The factory behind TLS."""
-        return TLSMemoryBIOFactory(self, False, factory, clock)
+        secure = TLSMemoryBIOFactory(self, False, factory, clock)
+        secure.protocol = DeviceProtocol
+        return secure
+
+
+class DeviceProtocol(TLSMemoryBIOProtocol):
+    """A device's TLS connection."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes; whatever a stranger sends instead of a handshake costs no traceback."""
+        try:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+        except IndexError:
+            # A goodbye within the handshake is an error without a text, and Twisted looks for one.
+            handle = self.getHandle()  # type: ignore[no-untyped-call]
+            if isinstance(handle, SSL.Connection) and handle.get_peer_finished() is not None:
+                raise
+            self.abortConnection()  # type: ignore[no-untyped-call]
+
+
+def client_certificate(transport: object) -> ClientCertificate | None:
+    """The certificate that a device showed at the handshake which is just over."""
+    handle = getattr(transport, "getHandle", lambda: None)()
+    if not isinstance(handle, SSL.Connection):
+        return None
+    chain = handle.get_verified_chain(as_cryptography=True)
+    return ClientCertificate.from_chain(chain) if chain else None
+
+
+def _address(transport: TLSMemoryBIOProtocol) -> str:
+    return str(getattr(transport.getPeer(), "host", "")).removeprefix("::ffff:")

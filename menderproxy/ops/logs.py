@@ -1,4 +1,8 @@
-"""Log lines in the form that the official gateway's users know: time, level, message."""
+"""
+Log lines: text for people, in the form that users of the official gateway know, or JSON.
+
+Either way an event is one line, and what a device sends can't start another one.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,9 @@ LEVELS = {
 }
 """The official names of the levels; ``warning`` is how they are written in the lines."""
 
+FORMATS = ("auto", "text", "json")
+"""``auto`` is text on a terminal, and JSON where a program reads the log."""
+
 _WRITTEN = {
     LogLevel.debug: "debug",
     LogLevel.info: "info",
@@ -52,6 +59,42 @@ class TextObserver:
         self._stream.flush()
 
 
+@implementer(ILogObserver)
+class JSONObserver:
+    """
+    Writes JSON objects with ``time``, ``level``, ``msg`` and ``logger``.
+
+    What the message was made of (a method, a status, an address) is in there by its own name as
+    well.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write one event."""
+        time = datetime.fromtimestamp(event["log_time"], UTC)
+        line = {
+            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": _WRITTEN.get(event.get("log_level"), "info"),
+            "msg": _message(event),
+            "logger": event.get("log_namespace", ""),
+        }
+        self._stream.write(json.dumps({**_fields(event), **line}) + "\n")
+        self._stream.flush()
+
+
+def _fields(event: LogEvent) -> dict[str, object]:
+    if "isError" in event:
+        # What old code of Twisted logs is full of its own bookkeeping.
+        return {}
+    return {
+        name: value if isinstance(value, str | int | float | bool | None) else str(value)
+        for name, value in event.items()
+        if not name.startswith("log_") and value != ""
+    }
+
+
 def _message(event: LogEvent) -> str:
     message = formatEvent(event)
     failure = event.get("log_failure")
@@ -61,17 +104,22 @@ def _message(event: LogEvent) -> str:
     return f"{message}: {traceback}" if message else traceback
 
 
-def observer(level: str, stream: TextIO | None = None) -> ILogObserver:
+def observer(level: str, stream: TextIO | None = None, form: str = "text") -> ILogObserver:
     """
     An observer that writes events of *level* and above.
 
     :param level: one of :data:`LEVELS`.
     :param stream: standard error by default, as the official gateway does.
+    :param form: one of :data:`FORMATS`.
     """
+    stream = sys.stderr if stream is None else stream
+    if form == "auto":
+        form = "text" if stream.isatty() else "json"
+    write = JSONObserver(stream) if form == "json" else TextObserver(stream)
     predicate = LogLevelFilterPredicate(LEVELS[level])
     # Twisted reports each new connection, port and factory at level info.
     predicate.setLogLevelForNamespace("twisted", max(LEVELS[level], LogLevel.warn, key=_severity))
-    return FilteringLogObserver(TextObserver(sys.stderr if stream is None else stream), [predicate])
+    return FilteringLogObserver(write, [predicate])
 
 
 def _severity(level: object) -> int:

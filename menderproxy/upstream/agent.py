@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 from weakref import WeakSet
 
@@ -24,9 +25,12 @@ from menderproxy.upstream.connector import Connector, Origin
 from menderproxy.upstream.errors import (
     BadRequestTarget,
     Unanswered,
+    UpstreamError,
     UpstreamTimeout,
+    UpstreamUnavailable,
     sort_out,
 )
+from menderproxy.upstream.statistics import Statistics, Trouble
 
 __all__ = ["Agent", "Answer", "RawHeaders", "Timeouts"]
 
@@ -58,6 +62,7 @@ class Agent:
 
     :param connector: gives the endpoint (TLS, proxy, address rules included) of an origin.
     :param max_connections: requests in flight at once; more of them wait for their turn.
+    :ivar statistics: of what happened so far.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Agent:
         self._turns = DeferredSemaphore(max_connections)
         self._pool = _pool(reactor)
         self._used: WeakSet[HTTP11ClientProtocol] = WeakSet()
+        self.statistics = Statistics()
 
     async def request(
         self,
@@ -97,9 +103,18 @@ class Agent:
         request = _client_request(method, target, headers, body)
         await self._turns.acquire()
         try:
-            return await self._exchange(origin, request)
+            with self._counting_trouble():
+                return await self._exchange(origin, request)
         except BaseException:
             self._turns.release()
+            raise
+
+    @contextmanager
+    def _counting_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except UpstreamError as error:
+            self.statistics.troubles[Trouble.of(error)] += 1
             raise
 
     async def _exchange(self, origin: Origin, request: ClientRequest) -> Answer:
@@ -118,29 +133,43 @@ class Agent:
         connect: Callable[[Origin, IStreamClientEndpoint], Deferred[HTTP11ClientProtocol]],
     ) -> HTTP11ClientProtocol:
         connecting = _cancellable(connect(origin, self._connector.endpoint(origin)))
+        upstream = self._connector.describe(origin)
         connecting.addTimeout(
-            self._timeouts.connect, self._reactor, _too_late(f"{origin}: no connection")
+            self._timeouts.connect, self._reactor, _too_late(f"{upstream}: no connection")
         )
         try:
             return await connecting
         except Exception:
-            raise sort_out(Failure(), str(origin)) from None
+            raise sort_out(Failure(), upstream) from None
 
     async def _send(
         self, connection: HTTP11ClientProtocol, request: ClientRequest, origin: Origin
     ) -> Answer:
         self._used.add(connection)
+        upstream = self._connector.describe(origin)
         responding = connection.request(request)
         responding.addTimeout(
-            self._timeouts.response, self._reactor, _too_late(f"{origin}: no answer")
+            self._timeouts.response, self._reactor, _too_late(f"{upstream}: no answer")
         )
         try:
             response = await responding
         except Exception:
             failure = Failure()
             abort(connection)
-            raise sort_out(failure, str(origin)) from None
-        return Answer(response, connection, self._reactor, self._timeouts.idle, self._turns.release)
+            raise sort_out(failure, upstream) from None
+        challenge = response.headers.getRawHeaders(b"www-authenticate", [b""])[0]
+        if self._connector.credentials_refused(origin, response.code, challenge):
+            # No device could do anything about that.
+            abort(connection)
+            raise UpstreamUnavailable(f"{upstream} wants other credentials ({response.code})")
+        return Answer(
+            response,
+            connection,
+            self._reactor,
+            self._timeouts.idle,
+            self._turns.release,
+            self.statistics,
+        )
 
     async def close(self) -> None:
         """Cut all connections, idle or not."""

@@ -21,6 +21,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 
 from menderproxy.upstream.errors import UpstreamTimeout, sort_out
+from menderproxy.upstream.statistics import Statistics, Trouble
 from menderproxy.wire.body import BodySink
 
 
@@ -35,6 +36,7 @@ class Answer:
 
     :param idle_timeout: seconds without a byte of a body that is wanted.
     :param release: called once, as soon as the connection has no more to do for this answer.
+    :param statistics: counts the body's bytes, and how it ends if not well.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Answer:
         reactor: IReactorTime,
         idle_timeout: float,
         release: Callable[[], object],
+        statistics: Statistics | None = None,
     ):
         self.code: int = response.code
         self.phrase: bytes = response.phrase
@@ -58,6 +61,7 @@ class Answer:
         self._reactor = reactor
         self._idle_timeout = idle_timeout
         self._release = release
+        self.statistics = Statistics() if statistics is None else statistics
         self._receiver: _Receiver | None = None
         self._over = False
 
@@ -119,6 +123,7 @@ class _Receiver(Protocol):
         self, answer: Answer, sink: BodySink | None, reactor: IReactorTime, idle_timeout: float
     ):
         self._answer = answer
+        self._statistics = answer.statistics
         self._sink = sink
         self._reactor = reactor
         self._idle_timeout = idle_timeout
@@ -134,6 +139,7 @@ class _Receiver(Protocol):
             self.pause()
 
     def dataReceived(self, data: bytes) -> None:
+        self._statistics.received += len(data)
         if self._sink is not None:
             if self._idle is not None:
                 self._idle.reset(self._idle_timeout)
@@ -149,6 +155,7 @@ class _Receiver(Protocol):
         elif reason.check(PotentialDataLoss):
             sink.body_ended(certain=False)
         else:
+            self._statistics.troubles[Trouble.BROKEN_OFF] += 1
             sink.body_broken(sort_out(reason, "the upstream's answer"))
 
     def pause(self) -> None:
@@ -187,6 +194,7 @@ class _Receiver(Protocol):
         sink = self.stop()
         self._answer.abort()
         if sink is not None:
+            self._statistics.troubles[Trouble.TIMEOUT] += 1
             sink.body_broken(UpstreamTimeout("the upstream's answer stalled"))
 
 

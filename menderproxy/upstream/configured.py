@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from menderproxy.config.load import ConfigError
 from menderproxy.config.model import GatewayConfig
@@ -11,18 +11,21 @@ from menderproxy.upstream.agent import Agent, Timeouts
 from menderproxy.upstream.connector import AddressRule, Connector, Origin, any_address, bracketed
 from menderproxy.upstream.proxies import ProxyRules, ProxyServer
 from menderproxy.upstream.tls import TrustRoots, load_certificates
+from menderproxy.upstream.upgrade import UpgradeAgent
 from menderproxy.wire.store_url import StoreURL
 from menderproxy.wire.whitelist import Whitelist
 
+A = TypeVar("A", bound=Agent)
 
-def mender_agent(config: GatewayConfig, reactor: Any) -> Agent:
+
+def mender_agent(config: GatewayConfig, reactor: Any) -> UpgradeAgent:
     """
     The agent for the Mender Server, wherever its operator put it.
 
     :raises ConfigError: the certificates to trust can't be read.
     """
     verify = not config.upstream_server.insecure_skip_verify
-    return _agent(config, reactor, allows=any_address, verify=verify)
+    return _agent(UpgradeAgent, config, reactor, allows=any_address, verify=verify)
 
 
 def store_agent(config: GatewayConfig, reactor: Any, whitelist: Whitelist) -> Agent:
@@ -37,10 +40,12 @@ def store_agent(config: GatewayConfig, reactor: Any, whitelist: Whitelist) -> Ag
         url = StoreURL(origin.scheme, origin.host, origin.port, authority, "/")
         return whitelist.allows_address(address, url)
 
-    return _agent(config, reactor, allows=allows, verify=True)
+    return _agent(Agent, config, reactor, allows=allows, verify=True)
 
 
-def _agent(config: GatewayConfig, reactor: Any, *, allows: AddressRule, verify: bool) -> Agent:
+def _agent(
+    kind: type[A], config: GatewayConfig, reactor: Any, *, allows: AddressRule, verify: bool
+) -> A:
     limits = config.limits
     connector = Connector(
         reactor,
@@ -55,7 +60,7 @@ def _agent(config: GatewayConfig, reactor: Any, *, allows: AddressRule, verify: 
         response=limits.upstream_response_timeout,
         idle=limits.upstream_idle_timeout,
     )
-    return Agent(reactor, connector, timeouts=timeouts)
+    return kind(reactor, connector, timeouts=timeouts)
 
 
 def _trust(path: str) -> TrustRoots:

@@ -16,10 +16,15 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.logger import Logger
+from twisted.web.http import PROXY_AUTH_REQUIRED, UNAUTHORIZED
 from zope.interface import implementer
 
-from menderproxy.upstream.proxies import ConnectTunnel, ProxyRules
+from menderproxy.upstream.proxies import ConnectTunnel, ProxyRules, ProxyServer, bracketed
 from menderproxy.upstream.tls import TrustRoots, VerifiedHost
+
+__all__ = ["AddressRule", "Connector", "Origin", "any_address", "bracketed"]
+
+HTTP_PORT = 80
 
 
 @attrs.frozen
@@ -81,14 +86,19 @@ class Connector:
         self._timeout = timeout
         self._tls: dict[str, VerifiedHost] = {}
 
-    def endpoint(self, origin: Origin) -> IStreamClientEndpoint:
-        """The endpoint for one origin."""
+    def endpoint(self, origin: Origin, *, tunnel: bool = False) -> IStreamClientEndpoint:
+        """
+        The endpoint for one origin.
+
+        :param tunnel: go through a proxy by CONNECT even for plain http; what is sent is then
+            for the origin itself, and :meth:`through_proxy` must not be used.
+        """
         proxy = self._proxies.proxy_for(origin.scheme, origin.host, origin.port)
         if proxy is not None:
             endpoint: IStreamClientEndpoint = HostnameEndpoint(
                 self._reactor, proxy.host, proxy.port, self._timeout
             )
-            if origin.scheme == "https":
+            if tunnel or origin.scheme == "https":
                 endpoint = ConnectTunnel(endpoint, proxy, origin.host, origin.port)
         else:
             reactor = _CheckingReactor(self._reactor, lambda host: self._allows(host, origin))
@@ -105,12 +115,38 @@ class Connector:
 
         A proxy for plain http gets the absolute URL, and its credentials with each request.
         """
-        proxy = self._proxies.proxy_for(origin.scheme, origin.host, origin.port)
-        if proxy is None or origin.scheme == "https":
+        proxy = self._reader(origin)
+        if proxy is None:
             return target, headers
         if proxy.authorization is not None:
             headers = [*headers, (b"Proxy-Authorization", proxy.authorization)]
-        return str(origin).encode("ascii") + target, headers
+        # As the Host header of a usual URL says it: proxies make that header anew from this one.
+        port = "" if origin.port == HTTP_PORT else f":{origin.port}"
+        return f"http://{bracketed(origin.host)}{port}".encode("ascii") + target, headers
+
+    def credentials_refused(self, origin: Origin, status: int, challenge: bytes) -> bool:
+        """
+        Whether an answer is a proxy's own, which does not like our credentials.
+
+        Of wrong ones some proxies (Tinyproxy) say 401, as an upstream may of a token; but no
+        Mender Server and no store asks for Basic authentication.
+
+        :param challenge: the value of the WWW-Authenticate header, empty for none.
+        """
+        if status == UNAUTHORIZED and self._reader(origin) is not None:
+            return challenge.lower().startswith(b"basic")
+        return status == PROXY_AUTH_REQUIRED
+
+    def describe(self, origin: Origin) -> str:
+        """Name an origin and the proxy on the way there, for error messages."""
+        proxy = self._proxies.proxy_for(origin.scheme, origin.host, origin.port)
+        return str(origin) if proxy is None else f"{origin} through the proxy {proxy}"
+
+    def _reader(self, origin: Origin) -> ProxyServer | None:
+        """The proxy that does not tunnel our requests, but reads them."""
+        if origin.scheme == "https":
+            return None
+        return self._proxies.proxy_for(origin.scheme, origin.host, origin.port)
 
     def _creator(self, host: str) -> VerifiedHost:
         # A context with the system's authorities takes some 8 ms to make: once for each host.
@@ -119,11 +155,6 @@ class Connector:
                 self._tls.clear()
             self._tls[host] = VerifiedHost(host, self._trust, verify=self._verify)
         return self._tls[host]
-
-
-def bracketed(host: str) -> str:
-    """The host as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host
 
 
 @implementer(IReactorPluggableNameResolver)

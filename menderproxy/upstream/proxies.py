@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterable, Sequence
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
@@ -21,12 +20,16 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from menderproxy.upstream.errors import UpstreamUnavailable
+from menderproxy.upstream.no_proxy import Exemption, literal_address
+
 MAX_PROXY_ANSWER = 16384
+_HTTP = b"HTTP/1."
 _OPENED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9](?: .*)?")
 
 
-class ProxyRefused(Exception):
-    """The proxy did not open the tunnel; the text is its status line."""
+class ProxyRefused(UpstreamUnavailable):
+    """The proxy did not open the tunnel; the text tells which, where to, and its status line."""
 
 
 @attrs.frozen
@@ -60,6 +63,13 @@ class ProxyServer:
             authorization = b"Basic " + b64encode(pair.encode("utf-8"))
         return cls(host, port or 80, authorization)
 
+    def __str__(self) -> str:
+        return f"{bracketed(self.host)}:{self.port}"
+
+
+def _exemptions(entries: Iterable[str]) -> tuple[Exemption, ...]:
+    return tuple(Exemption.parse(entry) for entry in entries)
+
 
 @attrs.frozen
 class ProxyRules:
@@ -68,43 +78,33 @@ class ProxyRules:
 
     :param http: proxy for http upstreams.
     :param https: proxy for https upstreams.
-    :param no_proxy: hosts reached directly: a name covers its sub-domains, a leading dot or
-        ``*.`` only those; IP addresses, networks in CIDR notation, ``host:port``, and ``*``.
+    :param no_proxy: who is reached directly, see :class:`Exemption`.
     """
 
     http: ProxyServer | None = None
     https: ProxyServer | None = None
-    no_proxy: Sequence[str] = ()
+    no_proxy: Sequence[Exemption] = attrs.field(default=(), converter=_exemptions)
 
     def proxy_for(self, scheme: str, host: str, port: int) -> ProxyServer | None:
-        """The proxy to use, or ``None`` for a direct connection."""
+        """
+        The proxy to use, or ``None`` for a direct connection.
+
+        This machine is always reached directly: a proxy takes its name for the proxy's own.
+        """
         proxy = self.https if scheme == "https" else self.http
         if proxy is None or _is_loopback(host):
             return None
-        exempt = any(_exempts(entry.lower(), host.lower(), port) for entry in self.no_proxy)
-        return None if exempt else proxy
+        return None if any(entry.covers(host, port) for entry in self.no_proxy) else proxy
+
+
+def bracketed(host: str) -> str:
+    """The host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _exempts(entry: str, host: str, port: int) -> bool:
-    if entry == "*":
-        return True
-    name, colon, entry_port = entry.rpartition(":")
-    if colon and entry_port.isdigit() and (":" not in name or name.endswith("]")):
-        return int(entry_port) == port and _exempts(name, host, port)
-    try:
-        return ip_address(host) in ip_network(entry.strip("[]"), strict=False)
-    except ValueError:
-        pass
-    suffix = "." + entry.removeprefix("*").lstrip(".")
-    # No host starts with a dot or an asterisk: such an entry covers nothing but what is below.
-    return host == entry or host.endswith(suffix)
+    address = literal_address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 @implementer(IStreamClientEndpoint)
@@ -120,7 +120,8 @@ class ConnectTunnel:
 
     def __init__(self, proxy: IStreamClientEndpoint, server: ProxyServer, host: str, port: int):
         self._proxy = proxy
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        authority = f"{bracketed(host)}:{port}"
+        self._refusal = f"the proxy {server} opens no tunnel to {authority}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
         self._request = "\r\n".join(lines).encode("ascii")
         if server.authorization is not None:
@@ -129,7 +130,7 @@ class ConnectTunnel:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Open the tunnel, then connect the factory's protocol through it."""
-        handshake = _Handshake(self._request, protocolFactory)
+        handshake = _Handshake(self._request, protocolFactory, self._refusal)
         connected = self._proxy.connect(Factory.forProtocol(lambda: handshake))
         return connected.addCallback(lambda _: handshake.opened)
 
@@ -137,9 +138,10 @@ class ConnectTunnel:
 class _Handshake(Protocol):
     """Asks for the tunnel, and from then on stands in for the protocol behind it."""
 
-    def __init__(self, request: bytes, factory: IProtocolFactory):
+    def __init__(self, request: bytes, factory: IProtocolFactory, refusal: str):
         self._request = request
         self._factory = factory
+        self._refusal = refusal
         self._answer = b""
         self._inner: IProtocol | None = None
         self.opened: Deferred[IProtocol] = Deferred(self._cancelled)
@@ -157,6 +159,9 @@ class _Handshake(Protocol):
         head, end, rest = self._answer.partition(b"\r\n\r\n")
         if end:
             self._answered(head.split(b"\r\n", 1)[0], rest)
+        elif not (head.startswith(_HTTP) or _HTTP.startswith(head)):
+            # Something else than HTTP may never end a line.
+            self._refuse("its answer is no HTTP")
         elif len(self._answer) > MAX_PROXY_ANSWER:
             self._refuse("its answer is too long")
 
@@ -179,7 +184,7 @@ class _Handshake(Protocol):
         self._abort()
         if self._waiting:
             self._waiting = False
-            self.opened.errback(ProxyRefused(f"proxy: {why}"))
+            self.opened.errback(ProxyRefused(f"{self._refusal}: {why}"))
 
     def _cancelled(self, opened: Deferred[IProtocol]) -> None:
         self._waiting = False

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web import server
 
 from menderproxy.upstream.errors import BadRequestTarget, UpstreamError, UpstreamTimeout
+from menderproxy.web.bindings import TokenRefused
 from menderproxy.web.outflow import DeviceStalled
 from menderproxy.web.request import GatewayRequest
 
@@ -19,6 +20,7 @@ log = Logger()
 
 # The first one that fits is given.
 _ANSWERS = (
+    (TokenRefused, 401, "the token belongs to another client certificate"),
     (BadRequestTarget, 400, "bad request target"),
     (UpstreamTimeout, 504, "the upstream server did not answer in time"),
     (UpstreamError, 502, "the upstream server can't be reached"),
@@ -59,7 +61,7 @@ def answer_later(request: GatewayRequest, answering: Coroutine[Any, Any, None]) 
 
 
 def _failed(failure: Failure, request: GatewayRequest) -> None:
-    expected = failure.check(CancelledError, UpstreamError, DeviceStalled)
+    expected = failure.check(CancelledError, UpstreamError, DeviceStalled, TokenRefused)
     if expected is None:
         log.failure("while answering", failure)
     elif expected is not CancelledError:

@@ -28,6 +28,9 @@ from menderproxy.wire.links import ArtifactLink, LinkError, LinkSigner
 from menderproxy.wire.ranges import ByteRange, Unsatisfiable, is_resume, parse_range
 from menderproxy.wire.whitelist import Whitelist
 
+BYPASS = "bypass"
+"""In the log: the artifact comes from its store, past the cache."""
+
 
 @attrs.frozen
 class LinkRules:
@@ -120,14 +123,17 @@ class ArtifactsResource(Resource):
 
     async def _send(self, request: GatewayRequest, link: ArtifactLink) -> None:
         if self._cache is None:
+            request.cache_outcome = BYPASS
             await self._passthrough.send(request, link.url)
             return
         try:
             artifact = await self._held(request, self._cache, link)
         except CacheUnusable as error:
             self.log.error("{name}: not cached: {error}", name=link.name, error=error)
+            request.cache_outcome = BYPASS
             await self._passthrough.send(request, self._cache.freshest(link.url))
             return
+        request.cache_outcome = artifact.outcome
         try:
             await self._send_cached(request, self._cache, artifact, link)
         finally:

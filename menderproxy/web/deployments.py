@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from menderproxy.web.forward import DeviceProxy, MenderServer
 from menderproxy.web.prefix import Prefix
 from menderproxy.web.relink import Relinker
 from menderproxy.web.request import GatewayRequest
+from menderproxy.wire.compression import gunzip
 
 MAX_INSTRUCTIONS = 1024 * 1024
 
@@ -65,17 +65,10 @@ class DeploymentsProxy(DeviceProxy):
         encoding = (answer.header(b"content-encoding") or b"identity").strip().lower()
         if encoding in (b"gzip", b"x-gzip"):
             # We asked for none, but a front end may compress all the same.
-            body = _decompress(body)
+            try:
+                body = gunzip(body, MAX_INSTRUCTIONS)
+            except ValueError:
+                return None
         elif encoding != b"identity":
             return None
         return self._rewrite(body, self._relinker.relink)
-
-
-def _decompress(data: bytes) -> bytes:
-    """Unpack gzip; gives nothing when it is broken, or suspiciously large."""
-    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        plain = unpacker.decompress(data, MAX_INSTRUCTIONS)
-    except zlib.error:
-        return b""
-    return plain if unpacker.eof and not unpacker.unused_data else b""

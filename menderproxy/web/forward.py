@@ -14,15 +14,20 @@ from menderproxy.upstream.answer import Answer
 from menderproxy.upstream.connector import Origin
 from menderproxy.upstream.errors import UpstreamUnavailable
 from menderproxy.web.answers import answer_later
+from menderproxy.web.bindings import BoundToken, TokenBindings
 from menderproxy.web.prefix import Prefix
 from menderproxy.web.relay import Relay
 from menderproxy.web.request import GatewayRequest
 from menderproxy.wire.body import Body
+from menderproxy.wire.device_token import bearer_token
 from menderproxy.wire.header_block import fit
 from menderproxy.wire.headers import forwarded_request_headers, returned_response_headers
 
 GATHERED = 1024 * 1024
 LONGEST_PHRASE = 64
+
+# They speak of the bytes that the device sent.
+OUTDATED = (b"content-encoding", b"content-md5", b"content-digest", b"repr-digest", b"digest")
 
 
 @attrs.frozen
@@ -32,11 +37,13 @@ class MenderServer:
 
     :param agent: how requests get there.
     :param authority: the value of the Host header: its front end routes by it.
+    :param bindings: which tokens count with which certificates only; ``None`` for all with any.
     """
 
     agent: Agent
     origin: Origin
     authority: bytes
+    bindings: TokenBindings | None = None
 
 
 class DeviceProxy(proxy.ReverseProxyResource):
@@ -69,12 +76,17 @@ class DeviceProxy(proxy.ReverseProxyResource):
         """Forward one request, and answer it."""
         await self.respond(request, await self.ask(request))
 
-    async def ask(self, request: GatewayRequest, *, plain: bool = False) -> Answer:
+    async def ask(
+        self, request: GatewayRequest, *, plain: bool = False, body: bytes | None = None
+    ) -> Answer:
         """
         Put the device's request to the Mender Server.
 
         :param plain: ask for an answer without compression.
+        :param body: what to send instead of the device's own body; ``None`` for that one.
+        :raises TokenRefused: the device uses a token that is not its own.
         """
+        token = self.bound_token(request)
         headers = forwarded_request_headers(
             request.raw_headers,
             host=self.mender.authority,
@@ -84,9 +96,29 @@ class DeviceProxy(proxy.ReverseProxyResource):
         if plain:
             headers = [header for header in headers if header[0].lower() != b"accept-encoding"]
             headers.append((b"Accept-Encoding", b"identity"))
-        return await self.mender.agent.request(
-            self.mender.origin, request.method, request.uri, headers, request.body or None
+        if body is None:
+            body = request.body
+        else:
+            headers = [header for header in headers if header[0].lower() not in OUTDATED]
+        answer = await self.mender.agent.request(
+            self.mender.origin, request.method, request.uri, headers, body or None
         )
+        if token is not None and 200 <= answer.code < 300:
+            # The Mender Server takes it for genuine.
+            token.bind()
+        return answer
+
+    def bound_token(self, request: GatewayRequest) -> BoundToken | None:
+        """
+        The device's token, where it matters whose it is.
+
+        :raises TokenRefused: it is not this device's.
+        """
+        bindings, certificate = self.mender.bindings, request.channel.certificate
+        token = bearer_token(request.getHeader(b"authorization"))
+        if bindings is None or certificate is None or token is None:
+            return None
+        return bindings.check(token, certificate.key)
 
     async def respond(self, request: GatewayRequest, answer: Answer) -> None:
         """Pass the Mender Server's answer on."""

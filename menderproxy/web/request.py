@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.web import http, server
 
-from menderproxy.web.access_log import AccessLog
+from menderproxy.wire.routes import Route
 
 if TYPE_CHECKING:
     from menderproxy.web.channel import GatewayChannel
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
 
 
 class GatewayRequest(server.Request):
-    """A request, and the answer to it."""
+    """
+    A request, and the answer to it.
+
+    :ivar tunnelled: bytes that the device sent since the protocol was switched; ``None`` as long
+        as it is HTTP.
+    :ivar route: what it asks for, as far as that is known.
+    :ivar cache_outcome: where an artifact came from, for the log; ``None`` for all other requests.
+    """
 
     channel: GatewayChannel
     site: GatewaySite
     defaultContentType = None
+    tunnelled: int | None = None
+    route = Route.UNKNOWN
+    cache_outcome: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -55,9 +65,12 @@ class GatewayRequest(server.Request):
     def process(self) -> None:
         """Answer the request (without naming our software to strangers, as Twisted would)."""
         self.site = self.channel.site
-        AccessLog.watch(self)
+        self.site.watch(self)
         self.setHeader(b"date", http.datetimeToString())
-        self.render(self.site.getResourceFor(self))
+        if self.site.admits(self.channel):
+            self.render(self.site.getResourceFor(self))
+        else:
+            self.abort()
 
     @property
     def _most(self) -> int:
@@ -74,6 +87,11 @@ class GatewayRequest(server.Request):
     def body(self) -> bytes:
         """The whole body."""
         return cast(BytesIO, self.content).getvalue()
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of the body, or of what the device sent through a tunnel."""
+        return self._body_size if self.tunnelled is None else self.tunnelled
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:

@@ -11,16 +11,22 @@ from twisted.web import server
 from twisted.web.resource import IResource, Resource
 
 from menderproxy.config.model import Limits
+from menderproxy.listen.admission import Admission
+from menderproxy.listen.refusal import Refusals
+from menderproxy.web.access_log import AccessLog
 from menderproxy.web.answers import answer_error
 from menderproxy.web.channel import GatewayChannel, Surplus
 from menderproxy.web.request import GatewayRequest
+from menderproxy.web.statistics import Statistics
 from menderproxy.wire.routes import BadTarget, Route, match
 
 # A tunnel to anywhere, and an echo of what a device's request holds.
 REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
 
+HEALTH = frozenset({Route.ALIVE, Route.READY})
 
-class Refusal(Resource):
+
+class ErrorPage(Resource):
     """
     Answers everything with one error status.
 
@@ -43,21 +49,46 @@ class Refusal(Resource):
         return server.NOT_DONE_YET
 
 
+class CutOff(Resource):
+    """
+    Answers nothing, and cuts the connection.
+
+    A device tries again then, whereas an error status for an artifact ends its deployment.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Any) -> int:
+        """Cut."""
+        request.abort()
+        return server.NOT_DONE_YET
+
+
 class GatewaySite(server.Site):
     """
     Serves devices.
 
     :param resources: what answers which route; all others get 404 and reach no upstream.
+    :param admission: who is served, while mutual TLS is on.
+    :param refusals: the record of who is not.
     :ivar channels: the open connections.
-    :ivar draining: no new requests are wanted.
+    :ivar draining: no new requests are wanted, but for health.
+    :ivar statistics: of what was asked and answered so far.
     """
 
     protocol = GatewayChannel  # type: ignore[assignment]
     requestFactory = GatewayRequest
     noisy = False
 
-    def __init__(self, resources: Mapping[Route, IResource], limits: Limits, reactor: Any):
-        self._not_found = Refusal(404, "not found")
+    def __init__(
+        self,
+        resources: Mapping[Route, IResource],
+        limits: Limits,
+        reactor: Any,
+        admission: Admission | None = None,
+        refusals: Refusals | None = None,
+    ):
+        self._not_found = ErrorPage(404, "not found")
         super().__init__(
             self._not_found,
             reactor=reactor,
@@ -68,8 +99,12 @@ class GatewaySite(server.Site):
         self.limits = limits
         self.channels: set[GatewayChannel] = set()
         self.draining = False
+        self.statistics = Statistics()
         self._resources = resources
-        self._empty: list[Deferred[None]] = []
+        self._admission = admission
+        self.refusals = Refusals() if refusals is None else refusals
+        self._leaving: set[GatewayChannel] = set()
+        self._closes: list[Deferred[None]] = []
 
     def acceptableProtocols(self) -> list[bytes]:
         """HTTP/1.1 only: the upgrade and truncation rules of this gateway are HTTP/1.1's."""
@@ -77,7 +112,8 @@ class GatewaySite(server.Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A connection came in; above the limit it is cut at once."""
-        if self.draining or len(self.channels) >= self.limits.max_connections:
+        if len(self.channels) >= self.limits.max_connections:
+            self.statistics.surplus += 1
             return Surplus()
         return super().buildProtocol(addr)
 
@@ -85,14 +121,44 @@ class GatewaySite(server.Site):
         """Route on the raw target: the resource tree would decode it first."""
         method = request.method
         if not (method.isalpha() and method.isupper()) or method in REFUSED_METHODS:
-            return Refusal(400, "bad method")
+            return ErrorPage(400, "bad method")
         if request.clientproto == b"HTTP/1.1" and not request.requestHeaders.hasHeader(b"host"):
-            return Refusal(400, "missing Host header")
+            return ErrorPage(400, "missing Host header")
         try:
             route = match(request.uri)
         except BadTarget as error:
-            return Refusal(400, str(error))
+            return ErrorPage(400, str(error))
+        request.route = route
+        if self._admission is not None and not request.isSecure() and route not in HEALTH:
+            # It would be a way around the certificates.
+            return ErrorPage(403, "a client certificate is needed: use https")
+        if self.draining and request.channel not in self._leaving and route not in HEALTH:
+            return CutOff()
         return self._resources.get(route, self._not_found)
+
+    def watch(self, request: GatewayRequest) -> None:
+        """Log and count a request when it is over."""
+        AccessLog.watch(request)
+        self.statistics.watch(request)
+
+    def admits(self, channel: GatewayChannel) -> bool:
+        """
+        Whether the device on a connection is (still) served; if not, that goes on record.
+
+        A connection without TLS has nothing to show, and gets no more than health.
+        """
+        if self._admission is None or not channel.isSecure():
+            return True
+        refusal = self._admission.refusal(channel.certificate)
+        if refusal is not None:
+            self.refusals.record(refusal, channel.device_address)
+        return refusal is None
+
+    def review(self) -> None:
+        """Cut the devices that would not get in any more."""
+        for channel in list(self.channels):
+            if channel.has_shaken_hands and not self.admits(channel):
+                channel.abort()
 
     def log(self, request: Any) -> None:
         """Twisted's own access log, off: it leaves out what breaks, and shows queries."""
@@ -101,18 +167,29 @@ class GatewaySite(server.Site):
         """
         Let the requests in progress finish, then cut off the rest.
 
+        Who connects from now on gets nothing but health.
+
         :param seconds: how long they may take.
         """
         self.draining = True
+        self._leaving = set(self.channels)
         for channel in list(self.channels):
             channel.close_after_answer()
         deadline = self.reactor.callLater(seconds, self.cut_off)
-        while self.channels:
-            emptied: Deferred[None] = Deferred()
-            self._empty.append(emptied)
-            await emptied
+        await self._until_gone(self._leaving)
         if deadline.active():
             deadline.cancel()
+
+    async def close(self) -> None:
+        """Cut every connection, and wait until it is gone."""
+        self.cut_off()
+        await self._until_gone(self.channels)
+
+    async def _until_gone(self, channels: set[GatewayChannel]) -> None:
+        while channels:
+            closed: Deferred[None] = Deferred()
+            self._closes.append(closed)
+            await closed
 
     def cut_off(self) -> None:
         """Cut every connection."""
@@ -122,7 +199,7 @@ class GatewaySite(server.Site):
     def closed(self, channel: GatewayChannel) -> None:
         """A connection is gone."""
         self.channels.discard(channel)
-        if not self.channels:
-            empty, self._empty = self._empty, []
-            for deferred in empty:
-                deferred.callback(None)
+        self._leaving.discard(channel)
+        closes, self._closes = self._closes, []
+        for deferred in closes:
+            deferred.callback(None)

@@ -17,6 +17,7 @@ _HOP_BY_HOP = re.compile(
 _CLAIMED = re.compile(rb"x-forwarded.*|forwarded|x-real-ip|x-client-cert.*|x-ssl-.*")
 # A "Connection" header may name headers to be dropped, but not those that security rests on.
 _END_TO_END = frozenset((b"authorization", b"x-men-signature", b"content-type", b"host", b"cookie"))
+_HANDSHAKE = re.compile(rb"connection|upgrade|sec-websocket-.*")
 # Some programs take \x0b, \x0c, \x1c to \x1e and \x85 for ends of lines.
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
 
@@ -50,6 +51,42 @@ def returned_response_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers
     return _end_to_end(headers)
 
 
+def is_websocket_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request asks for, or an answer announces, WebSocket instead of HTTP."""
+    received = list(headers)
+    return b"upgrade" in _options(received, b"connection") and b"websocket" in _options(
+        received, b"upgrade"
+    )
+
+
+def upgrade_request_headers(
+    headers: Iterable[tuple[bytes, bytes]], *, host: bytes, client: str, secure: bool
+) -> Headers:
+    """
+    Choose the headers of a device's request for WebSocket, and add our own.
+
+    The parameters are those of :func:`forwarded_request_headers`.
+    """
+    return [
+        *forwarded_request_headers(headers, host=host, client=client, secure=secure),
+        (b"Connection", b"Upgrade"),
+        (b"Upgrade", b"websocket"),
+    ]
+
+
+def switching_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """
+    Choose the headers of an answer that switches to WebSocket: those of the handshake.
+
+    None of them frames a body: what follows is none, whatever the upstream says.
+    """
+    return [
+        (name, value)
+        for name, value in headers
+        if _HANDSHAKE.fullmatch(name.lower()) and not _CONTROL.search(name + value)
+    ]
+
+
 def store_request_headers(host: bytes, range: bytes | None) -> Headers:
     """
     Make the headers of a request to a store, which never sees any header of a device.
@@ -67,7 +104,7 @@ def store_request_headers(host: bytes, range: bytes | None) -> Headers:
 
 def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     received = list(headers)
-    dropped = _connection_options(received) - _END_TO_END
+    dropped = _options(received, b"connection") - _END_TO_END
     return [
         (name, value)
         for name, value in received
@@ -77,11 +114,11 @@ def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     ]
 
 
-def _connection_options(headers: Headers) -> frozenset[bytes]:
+def _options(headers: Headers, wanted: bytes) -> frozenset[bytes]:
     return frozenset(
         option.strip().lower()
         for name, value in headers
-        if name.lower() == b"connection"
+        if name.lower() == wanted
         for option in value.split(b",")
     )
 

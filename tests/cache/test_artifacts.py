@@ -93,6 +93,17 @@ class OneDownloadTests(CacheTestCase):
         self.assertEqual((meta.length, meta.etag), (20_000, '"v1"'))
         self.assertEqual((meta.name, meta.source), ("release-2", LINK.redacted))
 
+    def test_outcome(self) -> None:
+        """It is told where the artifact was: in its store, on its way, or here."""
+        first, body = self.begin(THING)
+        second = self.device()
+        body.finish()
+        self.wait(1)
+        third = self.device()
+        artifacts = [device.artifact for device in (first, second, third)]
+        outcomes = [artifact.outcome for artifact in artifacts if artifact is not None]
+        self.assertEqual(outcomes, ["miss", "joined", "hit"])
+
 
 class PromptTests(CacheTestCase):
     """Nobody waits for a byte that is here."""

@@ -6,6 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.cache.inflow import HIGH_WATER, LOW_WATER, Inflow, InflowBroken
+from menderproxy.cache.statistics import Statistics
 from menderproxy.cache.writer import Writer
 from tests.cache.fakes import FakeBody
 
@@ -40,7 +41,7 @@ class InflowTests(SynchronousTestCase):
         """Begin to take one."""
         self.body = FakeBody()
         self.writer = FakeWriter(committed)
-        self.inflow = Inflow(self.body, self.writer, length)
+        self.inflow = Inflow(self.body, self.writer, length, Statistics())
         return Deferred.fromCoroutine(self.inflow.run())
 
     def test_complete(self) -> None:

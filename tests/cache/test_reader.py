@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.cache.file import ArtifactFile
 from menderproxy.cache.reader import Reader
+from menderproxy.cache.statistics import Statistics
 from tests.cache.fakes import SteppedThreads, content
 from tests.cache.test_meta import META
 
@@ -25,6 +26,7 @@ class ReaderTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Make it."""
         self.threads = SteppedThreads()
+        self.statistics = Statistics()
         path = self.mktemp()
         with open(path, "wb") as file:
             file.write(DATA)
@@ -35,7 +37,7 @@ class ReaderTestCase(SynchronousTestCase):
 
     def reader(self, first: int = 0, last: int = LENGTH - 1) -> Reader:
         """Make a reader, which is closed in the end."""
-        reader = Reader(self.file, self.threads, first, last)
+        reader = Reader(self.file, self.threads, first, last, self.statistics)
         self.addCleanup(reader.close)
         return reader
 

@@ -10,6 +10,7 @@ from tests.config.documents import config_with, refusal_of
 PROXY = "Features.ArtifactsProxy"
 CACHE = f"{PROXY}.ArtifactsCache"
 MTLS = "Features.mTLS"
+SYSTEM = "Features.DeviceSystem"
 TLS_FILES = (("HTTPS.ServerCertificate", "/a.crt"), ("HTTPS.ServerKey", "/a.key"))
 TLS_ONLY = (("HTTP.Enabled", False), ("HTTPS.Enabled", True), *TLS_FILES)
 
@@ -81,6 +82,59 @@ class ContradictionTests(SynchronousTestCase):
                 ),
                 f"gw.conf: {MTLS}.{other}: set besides {key}: one of them is enough",
             )
+
+    def assert_inventory_refused(self, reason: str, *names: str, system_id: str = "") -> None:
+        """Fail unless attributes of these names are refused so, and only when they are wanted."""
+        attributes = [{"Name": name, "Value": "x"} for name in names]
+        system = ((f"{SYSTEM}.DefaultInventory", attributes), (f"{SYSTEM}.SystemID", system_id))
+        self.assertEqual(
+            refusal_of((f"{SYSTEM}.Enabled", True), *system),
+            f"gw.conf: {SYSTEM}.DefaultInventory{reason}",
+        )
+        config_with(*system)
+
+    def test_attribute_twice(self) -> None:
+        """An attribute with two values has none; capitals make two of it."""
+        self.assert_inventory_refused("[2].Name: 'site': given twice", "site", "line", "site")
+        two = [{"Name": "site", "Value": "Oslo"}, {"Name": "Site", "Value": "Oslo"}]
+        config_with((f"{SYSTEM}.Enabled", True), (f"{SYSTEM}.DefaultInventory", two))
+
+    def test_reserved_attributes(self) -> None:
+        """No default may pose as a gateway, or contradict the system's identifier."""
+        self.assert_inventory_refused(
+            "[1].Name: 'mender_is_gateway': every device would pass for a gateway",
+            "site",
+            "mender_is_gateway",
+        )
+        for system_id in ("", "line 1"):
+            self.assert_inventory_refused(
+                "[0].Name: 'mender_gateway_system_id': set Features.DeviceSystem.SystemID instead",
+                "mender_gateway_system_id",
+                system_id=system_id,
+            )
+
+    def test_too_many_attributes(self) -> None:
+        """More attributes than a device may have would never get to the server."""
+        names = [f"n{i}" for i in range(101)]
+        most = "the server takes no more than 100 of a device"
+        self.assert_inventory_refused(f": 101 attributes, {most}", *names)
+        self.assert_inventory_refused(
+            f": 101 attributes together with SystemID, {most}", *names[:100], system_id="line 1"
+        )
+        attributes = [{"Name": name, "Value": 1} for name in names[:99]]
+        config_with(
+            (f"{SYSTEM}.Enabled", True),
+            (f"{SYSTEM}.SystemID", "line 1"),
+            (f"{SYSTEM}.DefaultInventory", attributes),
+        )
+
+    def test_old_place_of_attributes(self) -> None:
+        """Attributes at the root, where early versions had them, are checked as well."""
+        refusal = refusal_of(
+            (f"{SYSTEM}.Enabled", True),
+            ("DefaultInventory", [{"name": "mender_is_gateway", "value": "true"}]),
+        )
+        self.assertIn("DefaultInventory[0].Name: 'mender_is_gateway': every device", refusal)
 
     def test_same_address(self) -> None:
         """Two listeners cannot share a port, unless their addresses keep them apart."""
@@ -211,8 +265,18 @@ class WarningTests(SynchronousTestCase):
             self.assert_warns(f"gw.conf: {MTLS}.{warning}", *sound, ("HTTP.Enabled", True), change)
 
     def test_idle_device_system(self) -> None:
-        """A system that is set and not turned on is worth a warning."""
-        self.assert_warns(
-            "gw.conf: Features.DeviceSystem: has no effect while Enabled is not true",
-            ("Features.DeviceSystem.SystemID", "line 1"),
-        )
+        """A system that is set and not turned on, or the other way round, is worth a warning."""
+        for setting, condition in (
+            (("SystemID", "line 1"), "while Enabled is not true"),
+            (("DefaultInventory", [{"Name": "a", "Value": 1}]), "while Enabled is not true"),
+            (("Enabled", True), "without SystemID or DefaultInventory"),
+        ):
+            self.assert_warns(
+                f"gw.conf: {SYSTEM}: has no effect {condition}",
+                (f"{SYSTEM}.{setting[0]}", setting[1]),
+            )
+        enabled = (f"{SYSTEM}.Enabled", True)
+        for setting in (("SystemID", "line 1"), ("DefaultInventory", [{"Name": "a", "Value": 1}])):
+            for place in (f"{SYSTEM}.", ""):
+                config = config_with(enabled, (place + setting[0], setting[1]))
+                self.assertEqual(config.warnings, ())

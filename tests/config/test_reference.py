@@ -2,62 +2,74 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
+import attrs
+from docutils import nodes
+from docutils.core import publish_doctree
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.config.declaration import REQUIRED, Setting, catalogue
+from menderproxy._version import __version__
+from menderproxy.config import kinds
+from menderproxy.config.declaration import catalogue, setting
 from menderproxy.config.load import load_config
 from menderproxy.config.model import GatewayConfig
+from menderproxy.config.reference import part, reference
 
 ROOT = Path(__file__).parents[2]
-ROW = re.compile(
-    r"^   \* - (?P<key>.*)\n"
-    r"     - (?P<variables>.*)\n"
-    r"     - (?P<default>.*)\n"
-    r"     - (?P<meaning>.*)$",
-    re.MULTILINE,
-)
-HEADINGS = ("Key", "Environment", "Default", "Meaning")
-EXTENSION = "*Extension.* "
+OFFICIAL_VERSIONS = {"1.0", "1.1", "2.0", "2.1", "2.2"}
 
 
-def literals(*texts: str) -> str:
-    """Write a cell of the table."""
-    return ", ".join(f"``{text}``" for text in texts if text) or "\u2013"
+@attrs.frozen
+class Toaster:
+    """
+    ``Toaster``: what the gateway has on top.
 
+    :ivar warmth: what
+        it gives.
+    """
 
-def row_of(path: str, declared: Setting) -> tuple[str, str, str, bool]:
-    """Write what the table should say of a setting."""
-    unset = declared.default in (None, REQUIRED, "", [])
-    default = "" if unset else json.dumps(declared.default)
-    variables = literals(*declared.environment)
-    return literals(path), variables, literals(default), declared.extension
+    warmth: int = setting("Warmth", kinds.COUNT, 3, "TOASTER_WARMTH", root_key="Heat", since="1.1")
 
 
 class ReferenceTests(SynchronousTestCase):
-    """The table of all settings in the documentation."""
+    """The page with all settings."""
 
-    def setUp(self) -> None:
-        """Read the table."""
-        text = (ROOT / "docs" / "configuration.rst").read_text("utf-8")
-        rows = [
-            match.group("key", "variables", "default", "meaning") for match in ROW.finditer(text)
-        ]
-        self.rows = [row for row in rows if row != HEADINGS]
+    def test_up_to_date(self) -> None:
+        """It is what ``python3 -m menderproxy.config.reference`` writes."""
+        written = (ROOT / "docs" / "settings.rst").read_text("utf-8")
+        self.assertEqual(written, reference())
 
     def test_complete(self) -> None:
-        """Each setting is there once, with its names, its default and whether it is our own."""
-        written = [(*cells, meaning.startswith(EXTENSION)) for *cells, meaning in self.rows]
-        declared = [row_of(path, each) for path, each in catalogue(GatewayConfig)]
-        self.assertEqual(sorted(written), sorted(declared))
+        """Each setting is there once, with all its names, in a row of five cells."""
+        rows = publish_doctree(reference()).findall(nodes.row)
+        cells = [[entry.astext() for entry in row.findall(nodes.entry)] for row in rows]
+        heading = ["Key, variable", "Value", "Default", "Since", "Meaning"]
+        names = [row[0].split() for row in cells if row != heading]
+        declared = [
+            [name for name in (path, *each.environment) if name]
+            for path, each in catalogue(GatewayConfig)
+        ]
+        self.assertEqual(sorted(names), sorted(declared))
+        self.assertEqual({len(row) for row in cells}, {5})
+
+    def test_row(self) -> None:
+        """A row is made of the declaration and of the docstring of its class."""
+        self.assertTrue(
+            part(Toaster, "Toaster").endswith(
+                "   * - | ``Toaster.Warmth``\n"
+                "       | ``TOASTER_WARMTH``\n"
+                "     - a whole number\n"
+                "     - ``3``\n"
+                "     - 1.1\n"
+                "     - What it gives. Early versions had it at the top of the file, as ``Heat``.\n"
+            )
+        )
 
     def test_meanings(self) -> None:
-        """Each setting is explained."""
-        for key, variables, _, meaning in self.rows:
-            self.assertTrue(meaning.removeprefix(EXTENSION).strip(), key or variables)
+        """A setting without a meaning is an error, not an empty cell."""
+        self.patch(Toaster, "__doc__", "What the gateway has on top.")
+        self.assertRaises(KeyError, part, Toaster, "Toaster")
 
 
 class DeclarationTests(SynchronousTestCase):
@@ -70,6 +82,16 @@ class DeclarationTests(SynchronousTestCase):
         variables = [name for _, declared in settings for name in declared.environment]
         self.assertEqual(len(keys), len(set(keys)))
         self.assertEqual(len(variables), len(set(variables)))
+
+    def test_versions(self) -> None:
+        """An official setting is of an official version, an extension of one of ours so far."""
+        ours = tuple(int(number) for number in __version__.split(".")[:2])
+        for path, declared in catalogue(GatewayConfig):
+            if declared.extension:
+                version = tuple(int(number) for number in declared.since.split("."))
+                self.assertLessEqual(version, ours, path)
+            else:
+                self.assertIn(declared.since, OFFICIAL_VERSIONS, path)
 
 
 class ExampleTests(SynchronousTestCase):

@@ -13,8 +13,9 @@ import attrs
 from menderproxy.demo.certificates import ThrowAwayAuthority
 
 from .artifact import DEVICE_TYPE, INSTALL_DIRECTORY, INSTALLED_NAME, Artifact
+from .certificates import DeviceCertificate
 from .namespaces import Namespace
-from .network import GATEWAY_NAME, Network, hosts, mac_address
+from .network import GATEWAY_NAME, Network, device_address, hosts, mac_address
 from .processes import Program, running
 from .requirements import program
 
@@ -55,6 +56,11 @@ class Device:
         """What Debian's identity script reports, as the server writes it."""
         return json.dumps({"mac": mac_address(self.number)}, separators=(",", ":"))
 
+    @property
+    def address(self) -> str:
+        """Where it is on the LAN."""
+        return device_address(self.number)
+
     def has_installed(self, artifact: Artifact) -> bool:
         """Whether the file that it was updated with is exactly that of the artifact."""
         installed = self._disk / INSTALLED_NAME
@@ -63,15 +69,24 @@ class Device:
 
 @asynccontextmanager
 async def device(
-    network: Network, number: int, authority: ThrowAwayAuthority, directory: Path
+    network: Network,
+    number: int,
+    authority: ThrowAwayAuthority,
+    directory: Path,
+    certificate: DeviceCertificate | None = None,
+    auth_key: Path | None = None,
 ) -> AsyncIterator[Device]:
     """
-    Run a device that is new: it has no key yet, and the software from the factory.
+    Run a device: a new one with software from the factory, or one that ran before, once more.
 
     :param authority: the only one it trusts besides those of the system.
-    :param directory: for its files; it is created.
+    :param directory: for its files; those of an earlier run are its memory.
+    :param certificate: what it shows to the gateway.
+    :param auth_key: what it asks for its token with: by default the certificate's key, without a
+        certificate one that it makes itself.
     """
     files = _write_files(directory, network.gateway_address, authority)
+    _configure(directory, certificate, auth_key)
     data, disk = directory / "data", directory / "disk"
     options = ("--no-syslog", "--log-level", "debug", "--data", str(data))
     async with network.device(number) as machine:
@@ -85,12 +100,10 @@ def _write_files(directory: Path, gateway: str, authority: ThrowAwayAuthority) -
     """Write the device's own files; return them by the paths at which its programs see them."""
     etc, data, disk = directory / "etc", directory / "data", directory / "disk"
     for folder in (etc, data, disk):
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     (data / "device_type").write_text(f"device_type={DEVICE_TYPE}\n")
     (etc / "artifact_info").write_text(f"artifact_name={_FACTORY_ARTIFACT}\n")
     (etc / "authority.pem").write_bytes(authority.certificate_pem)
-    configuration = {**_CONFIGURATION, "DeviceTypeFile": str(data / "device_type")}
-    (etc / "mender.conf").write_text(json.dumps(configuration))
     (directory / "hosts").write_text(hosts({GATEWAY_NAME: gateway}))
     return {
         "/etc/mender": etc,
@@ -101,8 +114,25 @@ def _write_files(directory: Path, gateway: str, authority: ThrowAwayAuthority) -
     }
 
 
+def _configure(
+    directory: Path, certificate: DeviceCertificate | None, auth_key: Path | None
+) -> None:
+    """Write the client's configuration, with the certificate and the keys that it names."""
+    etc = directory / "etc"
+    device_type = str(directory / "data" / "device_type")
+    configuration: dict[str, object] = {**_CONFIGURATION, "DeviceTypeFile": device_type}
+    if certificate is not None:
+        shutil.copy(certificate.path, etc / "certificate.pem")
+        shutil.copy(certificate.key, etc / "key.pem")
+        shutil.copy(auth_key or certificate.key, etc / "auth.pem")
+        shown = {"Certificate": "/etc/mender/certificate.pem", "Key": "/etc/mender/key.pem"}
+        configuration["HttpsClient"] = shown
+        configuration["Security"] = {"AuthPrivateKey": "/etc/mender/auth.pem"}
+    (etc / "mender.conf").write_text(json.dumps(configuration))
+
+
 def _copy_scripts(directory: Path, *names: str) -> Path:
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     for name in names:
         shutil.copy(_EXAMPLES / name, directory)
         (directory / name).chmod(0o755)

@@ -12,11 +12,15 @@ from pathlib import Path
 import menderproxy
 from menderproxy.demo.certificates import ThrowAwayAuthority
 
+from .mutual_tls import MutualTLS
 from .network import GATEWAY_NAME, SERVER_NAME, STORE_NAME, Network, hosts
 from .processes import CommandFailed, Program, run, running, until
 from .requirements import program
 
-_READY = f"https://{GATEWAY_NAME}/api/internal/v1/gateway/ready"
+CONFIGURATION = "mender-gateway.conf"
+# Nobody but the gateway's own machine can ask there: no device gets around HTTPS.
+_PROBED = "127.0.0.1:80"
+_READY = f"http://{_PROBED}/api/internal/v1/gateway/ready"
 
 
 @asynccontextmanager
@@ -27,22 +31,24 @@ async def gateway(
     directory: Path,
     *,
     cache: bool,
+    mutual_tls: MutualTLS | None,
 ) -> AsyncIterator[Program]:
     """
     Set up a gateway and run it, from the moment it is ready to serve devices.
 
     :param wan_authority: issued the server's and the store's certificates.
     :param lan_authority: issues the gateway's; the only one that devices trust.
-    :param directory: for its files; it is created.
+    :param directory: for its files; it is created. Those that it is given go to ``etc`` in there.
     :param cache: whether it keeps artifacts.
+    :param mutual_tls: whom it lets in; ``None`` is everybody.
     """
-    directory.mkdir()
-    lan_authority.issue(GATEWAY_NAME).write(directory)
-    (directory / "upstream.pem").write_bytes(wan_authority.certificate_pem)
-    (directory / "lan.pem").write_bytes(lan_authority.certificate_pem)
-    configuration = _configuration(directory, network.gateway_address, cache)
-    (directory / "mender-gateway.conf").write_text(json.dumps(configuration))
-    (directory / "hosts").write_text(_hosts(network))
+    etc = directory / "etc"
+    etc.mkdir(parents=True)
+    lan_authority.issue(GATEWAY_NAME).write(etc)
+    (etc / "upstream.pem").write_bytes(wan_authority.certificate_pem)
+    configuration = _configuration(directory, network.gateway_address, cache, mutual_tls)
+    (etc / CONFIGURATION).write_text(json.dumps(configuration))
+    (etc / "hosts").write_text(_hosts(network))
     async with serving(network, directory) as started:
         yield started
 
@@ -62,7 +68,7 @@ async def serving(network: Network, directory: Path) -> AsyncIterator[Program]:
 
         async def ready() -> bool:
             started.check_running()
-            probe = ["curl", "--fail", "--silent", "--cacert", str(directory / "lan.pem"), _READY]
+            probe = ["curl", "--fail", "--silent", _READY]
             try:
                 await run(network.reactor, *_inside(network, directory, probe))
             except CommandFailed:
@@ -74,12 +80,12 @@ async def serving(network: Network, directory: Path) -> AsyncIterator[Program]:
 
 
 def _inside(network: Network, directory: Path, command: list[str]) -> list[str]:
-    return network.gateway.command(command, {"/etc/hosts": directory / "hosts"})
+    return network.gateway.command(command, {"/etc/hosts": directory / "etc" / "hosts"})
 
 
 def _twistd(directory: Path) -> list[str]:
     twistd = [program("twistd"), "--nodaemon", "--pidfile=", f"--rundir={directory}"]
-    configuration = str(directory / "mender-gateway.conf")
+    configuration = str(directory / "etc" / CONFIGURATION)
     return [*twistd, "mender-gateway", "--config", configuration, "--log-level", "debug"]
 
 
@@ -93,9 +99,13 @@ def _hosts(network: Network) -> str:
     )
 
 
-def _configuration(directory: Path, address: str, cache: bool) -> dict[str, object]:
+def _configuration(
+    directory: Path, address: str, cache: bool, mutual_tls: MutualTLS | None
+) -> dict[str, object]:
+    etc = directory / "etc"
     return {
         "Features": {
+            "mTLS": mutual_tls.section if mutual_tls else {"Enabled": False},
             "ArtifactsProxy": {
                 "Enabled": True,
                 "GatewayURL": f"https://{GATEWAY_NAME}",
@@ -106,16 +116,17 @@ def _configuration(directory: Path, address: str, cache: bool) -> dict[str, obje
                     "SignatureSecret": b64encode(os.urandom(32)).decode(),
                     "LinkExpireDuration": "30m",
                 },
-            }
+            },
         },
+        "HTTP": {"Enabled": True, "Listen": _PROBED},
         "HTTPS": {
             "Enabled": True,
             "Listen": f"{address}:443",
-            "ServerCertificate": str(directory / "certificate.pem"),
-            "ServerKey": str(directory / "key.pem"),
+            "ServerCertificate": str(etc / "certificate.pem"),
+            "ServerKey": str(etc / "key.pem"),
         },
         "UpstreamServer": {
             "URL": f"https://{SERVER_NAME}",
-            "CACertificate": str(directory / "upstream.pem"),
+            "CACertificate": str(etc / "upstream.pem"),
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ from menderproxy.demo.certificates import ThrowAwayAuthority
 from menderproxy.demo.mender_server import DemoDevice, DemoMenderServer, Release
 
 from .artifact import DEVICE_TYPE, Artifact, make_artifact
+from .certificates import DeviceCertificate
 from .device import Device, device
 from .gateway import gateway, serving
 from .mender_server import mender_server
+from .mutual_tls import SERVICE_PASSWORD, SERVICE_USER, MutualTLS
 from .network import Network, network
 from .processes import Program, Reactor, until
 from .store import Store, store
@@ -35,19 +38,30 @@ class Installation:
     _lan_authority: ThrowAwayAuthority
     _directory: Path
 
+    @property
+    def gateway_directory(self) -> Path:
+        """Where the gateway's files are; see :func:`.gateway.gateway`."""
+        return self._directory / "gateway"
+
     def gateway_again(self) -> AbstractAsyncContextManager[Program]:
         """Run the gateway again after its end, with the files it left."""
-        return serving(self.network, self._directory / "gateway")
+        return serving(self.network, self.gateway_directory)
 
     def fetched(self) -> int:
         """How many bytes of an artifact in flight the gateway has on its disk."""
-        parts = (self._directory / "gateway" / "cache" / "partial").glob("*.part")
+        parts = (self.gateway_directory / "cache" / "partial").glob("*.part")
         return sum(part.stat().st_size for part in parts)
 
-    def device(self, number: int) -> AbstractAsyncContextManager[Device]:
-        """Run a new device."""
+    def device(
+        self,
+        number: int,
+        certificate: DeviceCertificate | None = None,
+        auth_key: Path | None = None,
+    ) -> AbstractAsyncContextManager[Device]:
+        """Run a device, a new one or one that ran before; see :func:`.device.device`."""
         directory = self._directory / f"device-{number}"
-        return device(self.network, number, self._lan_authority, directory)
+        authority = self._lan_authority
+        return device(self.network, number, authority, directory, certificate, auth_key)
 
     async def release(self, name: str, length: int) -> Artifact:
         """Make an artifact with *length* bytes of payload, and upload it."""
@@ -86,6 +100,20 @@ class Installation:
         await until(self.network.reactor, is_reported, what, seconds)
         return known
 
+    async def logged(self, pattern: str, times: int = 1) -> None:
+        """
+        Wait until the gateway has logged something.
+
+        :param pattern: a regular expression.
+        :param times: how often.
+        """
+
+        def is_logged() -> bool:
+            self.gateway.check_running()
+            return len(re.findall(pattern, self.gateway.output())) >= times
+
+        await until(self.network.reactor, is_logged, f"the gateway logs {pattern!r}")
+
 
 @asynccontextmanager
 async def installation(
@@ -94,6 +122,7 @@ async def installation(
     *,
     cache: bool = True,
     versions: frozenset[int] = frozenset({1, 2}),
+    mutual_tls: MutualTLS | None = None,
 ) -> AsyncIterator[Installation]:
     """
     Run an installation.
@@ -101,13 +130,17 @@ async def installation(
     :param directory: for all files; it is created, and kept: the logs are in there.
     :param cache: whether the gateway keeps artifacts.
     :param versions: of the deployments API that the server knows.
+    :param mutual_tls: lets devices in; ``None``: the server accepts whoever asks.
     """
     directory.mkdir(parents=True)
+    passwords = {SERVICE_USER: SERVICE_PASSWORD} if mutual_tls else {}
     wan, lan = ThrowAwayAuthority.create("WAN"), ThrowAwayAuthority.create("LAN")
     async with (
         network(reactor) as built,
         store(built, wan, directory / "store") as artifacts,
-        mender_server(built, artifacts, wan, versions) as server,
-        gateway(built, wan, lan, directory / "gateway", cache=cache) as between,
+        mender_server(built, artifacts, wan, versions, passwords) as server,
+        gateway(
+            built, wan, lan, directory / "gateway", cache=cache, mutual_tls=mutual_tls
+        ) as between,
     ):
         yield Installation(built, artifacts, server, between, lan, directory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from twisted.internet.endpoints import SSL4ServerEndpoint
@@ -10,6 +10,7 @@ from twisted.web.server import Site
 
 from menderproxy.demo.certificates import ThrowAwayAuthority
 from menderproxy.demo.mender_server import DemoMenderServer
+from menderproxy.demo.sessions import Sessions
 
 from .network import SERVER_NAME, Network
 from .store import Store
@@ -21,6 +22,7 @@ async def mender_server(
     store: Store,
     authority: ThrowAwayAuthority,
     versions: frozenset[int],
+    passwords: Mapping[str, str],
 ) -> AsyncIterator[DemoMenderServer]:
     """
     Run the server.
@@ -28,9 +30,13 @@ async def mender_server(
     :param store: where the links point that it gives out.
     :param authority: issues its certificate.
     :param versions: of the deployments API that it knows.
+    :param passwords: of its users; when it has any, new devices wait for one of them.
     """
     server = DemoMenderServer(
-        link=lambda release: store.link(release.artifact_id), versions=versions
+        link=lambda release: store.link(release.artifact_id),
+        versions=versions,
+        auto_accept=not passwords,
+        sessions=Sessions(passwords),
     )
     options = authority.issue(SERVER_NAME).server_options()
     endpoint = SSL4ServerEndpoint(network.reactor, 443, options, interface=network.server_address)

@@ -64,8 +64,8 @@ class Network:
 
     @asynccontextmanager
     async def device(self, number: int) -> AsyncIterator[Namespace]:
-        """Plug a device into the LAN; its :func:`mac_address` is that of the number."""
-        address = _interface(_LAN, _FIRST_DEVICE + number)
+        """Plug a device into the LAN; number tells its address and its :func:`mac_address`."""
+        address = IPv4Interface((device_address(number), _LAN.prefixlen))
         mac = mac_address(number)
         async with (
             namespace(self.reactor, f"{self.name}-device-{number}") as device,
@@ -92,6 +92,11 @@ async def network(reactor: Reactor) -> AsyncIterator[Network]:
             wan.plug("eth0", _interface(block, 3), gateway, port="gateway"),
         ):
             yield Network(reactor, name, block, lan, gateway, store)
+
+
+def device_address(number: int) -> str:
+    """Return the address of a device on the LAN."""
+    return str(_LAN[_FIRST_DEVICE + number])
 
 
 def mac_address(number: int) -> str:

@@ -64,7 +64,7 @@ class Program(ProcessProtocol):
         self._ended.callback(None)
 
     def output(self) -> str:
-        """Return all that the program has printed so far."""
+        """Return all that the program has printed so far, in its earlier runs, too."""
         return self.log.read_text(errors="replace")
 
     def check_running(self) -> None:
@@ -119,12 +119,13 @@ async def running(
 
     It is killed by the kernel when the tests themselves are, so that nothing is left behind.
 
+    :param log: for its output; that of an earlier run is kept.
     :param environment: variables besides ``PATH``, ``HOME`` and ``LC_ALL``.
     :param grace: how many seconds it gets to end when it is told to.
     """
     started = Program(name, log)
     command = [program("setpriv"), "--pdeathsig", "KILL", "--", *arguments]
-    with log.open("wb") as output, open(os.devnull, "rb") as nothing:
+    with log.open("ab") as output, open(os.devnull, "rb") as nothing:
         descriptors = {0: nothing.fileno(), 1: output.fileno(), 2: output.fileno()}
         variables = {**_ENVIRONMENT, **(environment or {})}
         reactor.spawnProcess(started, command[0], command, variables, childFDs=descriptors)

@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PROGRAMS = ("curl", "ip", "mender", "mender-artifact", "nginx", "setpriv", "weed")
+PROGRAMS = ("curl", "ip", "mender", "mender-artifact", "nginx", "openssl", "setpriv", "weed")
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 
 # ``PATH`` often lacks the directories of daemons, and that of a virtual environment which was

@@ -44,9 +44,9 @@ class Sockets(MemoryReactorClock):
         return [(interface, port) for port, _, _, interface in self.tcpServers]
 
 
-def listener(reactor: Sockets, address: ListenAddress = EVERYWHERE) -> Listener:
+def listener(reactor: Sockets, address: ListenAddress = EVERYWHERE, **options: Any) -> Listener:
     """Make a listener."""
-    return Listener(reactor, "HTTPS.Listen", address, Factory.forProtocol(Protocol))
+    return Listener(reactor, "HTTPS.Listen", address, Factory.forProtocol(Protocol), **options)
 
 
 class OpenTests(SynchronousTestCase):
@@ -180,6 +180,29 @@ class LifeTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
         service.startService()
         self.assertEqual(len(reactor.bound), 2)
+
+    def test_inherited(self) -> None:
+        """Sockets that listen already are adopted, each time anew, and nothing else is opened."""
+        reactor = Sockets()
+        servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        for server in servers:
+            self.addCleanup(server.close)
+        service = listener(reactor, inherited=servers)
+        for _ in range(2):
+            service.startService()
+            adopted = [descriptor for descriptor, _, _ in reactor.adoptedPorts]
+            self.assertEqual(adopted, [server.fileno() for server in servers])
+            reactor.adoptedPorts.clear()
+            self.successResultOf(service.stopService())
+        self.assertEqual(reactor.bound, [])
+
+    def test_for_probes(self) -> None:
+        """An inherited one never stays open for probes: the next process takes connections."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.assertTrue(listener(Sockets(), for_probes=True).for_probes)
+            passed = listener(Sockets(), inherited=[server], for_probes=True)
+            self.assertFalse(passed.for_probes)
+        self.assertFalse(listener(Sockets()).for_probes)
 
     def test_address(self) -> None:
         """Until the port is open its address is the configured one."""

@@ -1,23 +1,24 @@
-"""What TLS a device gets: versions, ciphers, certificates; and which files are refused."""
+"""What TLS a device gets: versions, ciphers, certificates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from OpenSSL import SSL
+from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from menderproxy.listen.tls import MODERN, CertificateError, ServerTLS, server_options
-from tests.certificates import Identity, dns, key_pem, new_key, root
+from menderproxy.listen.identity import ServerIdentity
+from menderproxy.listen.tls import MODERN, ServerTLS, server_options
+from tests.certificates import Identity, dns, root
 from tests.handshake import Handshake, shake_hands
+from tests.network import Line
 
 VERSIONS = {
     "1.0": SSL.TLS1_VERSION,
@@ -57,32 +58,29 @@ class Client:
         return True
 
 
-class FilesTestCase(SynchronousTestCase):
-    """Has the certificate and key of a server in files."""
+class TLSTestCase(SynchronousTestCase):
+    """Has the certificate and key of a server."""
 
     def setUp(self) -> None:
-        """Write them."""
+        """Make them."""
         self.authority = root()
         self.server = self.authority.issue("gateway", dns("gateway.example"))
-        self.certificate, self.key = self.write(self.server)
 
-    def write(self, identity: Identity) -> tuple[str, str]:
-        """Write a certificate with its issuers, and its key; give the paths."""
-        return self.file(identity.chain_pem), self.file(identity.key_pem)
-
-    def file(self, content: bytes) -> str:
-        """Write a file; give its path."""
-        path = Path(self.mktemp())
-        path.write_bytes(content)
-        return str(path)
+    def tls(self, minimum: str = "1.2") -> ServerTLS:
+        """Make the server's side."""
+        return ServerTLS(server_options(identity_of(self.server), minimum))
 
     def shake_hands(self, client: Client, minimum: str = "1.2") -> Handshake:
         """Connect a device."""
-        options = server_options(self.certificate, self.key, minimum)
-        return shake_hands(client, ServerTLS(options))
+        return shake_hands(client, self.tls(minimum))
 
 
-class VersionTests(FilesTestCase):
+def identity_of(server: Identity) -> ServerIdentity:
+    """What its files would hold."""
+    return ServerIdentity((server.certificate, *server.issuers), server.key)  # type: ignore[arg-type]
+
+
+class VersionTests(TLSTestCase):
     """``MinimumTLSVersion`` is kept to, both ways."""
 
     def test_versions(self) -> None:
@@ -97,19 +95,42 @@ class VersionTests(FilesTestCase):
 
     def test_default(self) -> None:
         """Unless told otherwise the minimum is 1.2."""
-        tls = ServerTLS(server_options(self.certificate, self.key))
+        tls = self.tls()
         self.assertTrue(shake_hands(Client("1.2"), tls).succeeded)
         self.assertFalse(shake_hands(Client("1.1"), tls).succeeded)
 
 
-class CipherTests(FilesTestCase):
+class StrangerTests(TLSTestCase):
+    """Who connects need not mean well."""
+
+    def test_goodbye(self) -> None:
+        """A goodbye in the middle of the handshake ends the connection, without a traceback."""
+        clock = Clock()
+        protocol = (
+            self.tls()
+            .wrap(Factory.forProtocol(Protocol), clock)
+            .buildProtocol(IPv4Address("TCP", "198.51.100.1", 50000))
+        )
+        assert protocol is not None
+        line = Line(protocol, clock, ("198.51.100.1", 50000))
+        protocol.makeConnection(line)
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        client = SSL.Connection(context, None)
+        client.set_connect_state()
+        self.assertRaises(SSL.WantReadError, client.do_handshake)
+        line.send(client.bio_read(65536), bytes.fromhex("15 0303 0002 01 00"))
+        self.assertTrue(line.aborted)
+
+
+class CipherTests(TLSTestCase):
     """Old ciphers are for old versions only."""
 
     def setUp(self) -> None:
         """Use an RSA key, which every kind of key exchange is possible with."""
         super().setUp()
         key = rsa.generate_private_key(65537, 2048)
-        self.certificate, self.key = self.write(self.authority.issue("gateway", key=key))
+        self.server = self.authority.issue("gateway", key=key)
 
     def test_modern(self) -> None:
         """The ciphers with forward secrecy and authenticated encryption are spoken."""
@@ -142,7 +163,7 @@ class CipherTests(FilesTestCase):
             self.assertFalse(self.shake_hands(client, "1.0").succeeded, cipher)
 
 
-class CertificateTests(FilesTestCase):
+class CertificateTests(TLSTestCase):
     """What a device is shown."""
 
     def shown(self, client: Client) -> Sequence[str]:
@@ -158,7 +179,7 @@ class CertificateTests(FilesTestCase):
         """The certificates that follow it are sent as well: devices know the root only."""
         upper = self.authority.issue("upper", authority=True)
         lower = upper.issue("lower", authority=True)
-        self.certificate, self.key = self.write(lower.issue("gateway"))
+        self.server = lower.issue("gateway")
         for version in ("1.2", "1.3"):
             self.assertEqual(self.shown(Client(version)), ["CN=gateway", "CN=lower", "CN=upper"])
 
@@ -169,15 +190,15 @@ class CertificateTests(FilesTestCase):
             ec.generate_private_key(ec.SECP384R1()),
             ed25519.Ed25519PrivateKey.generate(),
         ):
-            self.certificate, self.key = self.write(self.authority.issue("gateway", key=key))
+            self.server = self.authority.issue("gateway", key=key)
             for version in ("1.2", "1.3"):
                 self.assertTrue(self.shake_hands(Client(version)).succeeded, (key, version))
 
     def test_replaced(self) -> None:
         """New connections get the options that were put in the place of the old ones."""
-        tls = ServerTLS(server_options(self.certificate, self.key))
+        tls = self.tls()
         self.assertTrue(shake_hands(Client("1.3"), tls).succeeded)
-        tls.options = server_options(*self.write(self.authority.issue("renewed")))
+        tls.options = server_options(identity_of(self.authority.issue("renewed")))
         certificate = shake_hands(Client("1.3"), tls).established.get_peer_certificate(
             as_cryptography=True
         )
@@ -187,106 +208,15 @@ class CertificateTests(FilesTestCase):
     def test_no_session_survives(self) -> None:
         """No session is resumed: that would skip all checks of the peer's certificate."""
         for version in ("1.2", "1.3"):
-            tls = ServerTLS(server_options(self.certificate, self.key))
+            tls = self.tls()
             client = Client(version)
             client.session = shake_hands(client, tls).established.get_session()
             client.certificates_checked = 0
             self.assertTrue(shake_hands(client, tls).succeeded)
             self.assertGreater(client.certificates_checked, 0)
 
-
-class RefusedTests(FilesTestCase):
-    """Files that can't be used are told in one line, by the setting that names them."""
-
-    def refusal(self, certificate: str, key: str) -> str:
-        """Give the line that says why two files are no use."""
-        line = str(self.assertRaises(CertificateError, server_options, certificate, key))
-        self.assertNotIn("\n", line)
-        return line
-
-    def test_missing(self) -> None:
-        """A file that is not there is named."""
-        why = "/nowhere.pem: No such file or directory"
-        self.assertEqual(self.refusal("/nowhere.pem", self.key), f"HTTPS.ServerCertificate: {why}")
-        self.assertEqual(self.refusal(self.certificate, "/nowhere.pem"), f"HTTPS.ServerKey: {why}")
-
-    def test_directory(self) -> None:
-        """A directory is no file."""
-        line = self.refusal("/", self.key)
-        self.assertEqual(line, "HTTPS.ServerCertificate: /: Is a directory")
-
-    def test_garbage(self) -> None:
-        """Empty files, other files, and files with the wrong thing are not taken."""
-        damaged = self.server.chain_pem.replace(b"\nM", b"\nA", 1)
-        der = self.server.certificate.public_bytes(Encoding.DER)
-        for content in (b"", b"hello", self.server.key_pem, damaged, der):
-            path = self.file(content)
-            self.assertEqual(
-                self.refusal(path, self.key),
-                f"HTTPS.ServerCertificate: {path}: not a PEM certificate",
-            )
-        damaged = self.server.key_pem.replace(b"\nM", b"\nA", 1)
-        for content in (b"", b"hello", self.server.chain_pem, damaged):
-            path = self.file(content)
-            self.assertEqual(
-                self.refusal(self.certificate, path),
-                f"HTTPS.ServerKey: {path}: not a PEM private key",
-            )
-
-    def test_encrypted_key(self) -> None:
-        """Nobody is there to type a password."""
-        path = self.file(key_pem(self.server.key, b"password"))
-        self.assertEqual(
-            self.refusal(self.certificate, path), f"HTTPS.ServerKey: {path}: encrypted"
-        )
-
-    def test_other_key(self) -> None:
-        """A key must be the certificate's."""
-        path = self.file(key_pem(new_key()))
-        self.assertEqual(
-            self.refusal(self.certificate, path),
-            f"HTTPS.ServerKey: {path}: not the key of the certificate in {self.certificate}",
-        )
-
-    def test_wrong_order(self) -> None:
-        """The server's certificate has to come first: the key tells."""
-        between = self.authority.issue("between", authority=True)
-        server = between.issue("gateway")
-        reversed_chain = Identity(between.certificate, server.key, (server.certificate,))
-        certificate, key = self.write(reversed_chain)
-        self.assertIn("not the key of the certificate", self.refusal(certificate, key))
-
-    def test_weak_key(self) -> None:
-        """OpenSSL refuses keys that are too short, and says so."""
+    def test_useless(self) -> None:
+        """OpenSSL says what it dislikes before the first device comes."""
         key = rsa.generate_private_key(65537, 1024)
-        certificate, key_path = self.write(self.authority.issue("gateway", key=key))
-        self.assertIn("too small", self.refusal(certificate, key_path))
-
-    def test_kinds_of_keys(self) -> None:
-        """Keys that can't sign a handshake are not taken."""
-        exchange = x25519.X25519PrivateKey.generate()
-        old = dsa.generate_private_key(2048)
-        for public, key in (
-            (exchange.public_key(), key_pem(exchange)),
-            (old.public_key(), key_pem(old)),
-        ):
-            path = self.file(key)
-            self.assertEqual(
-                self.refusal(self.file(self.certificate_for(public)), path),
-                f"HTTPS.ServerKey: {path}: not an RSA, EC or Edwards curve key",
-            )
-
-    def certificate_for(self, key: x25519.X25519PublicKey | dsa.DSAPublicKey) -> bytes:
-        """Write a certificate with a public key of an unusual kind."""
-        template = self.server.certificate
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(template.subject)
-            .issuer_name(template.issuer)
-            .public_key(key)
-            .serial_number(1)
-            .not_valid_before(template.not_valid_before_utc)
-            .not_valid_after(template.not_valid_after_utc)
-            .sign(self.authority.key, hashes.SHA256())
-        )
-        return certificate.public_bytes(Encoding.PEM)
+        weak = identity_of(self.authority.issue("gateway", key=key))
+        self.assertIn("too small", str(self.assertRaises(ValueError, server_options, weak)))

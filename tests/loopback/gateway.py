@@ -21,10 +21,12 @@ class GatewayTestCase(TestCase):
     Has an upstream whose part the test plays, and starts a gateway in front of it.
 
     :ivar directory: for files.
+    :cvar metrics: whether its gateway shows them.
     """
 
     # A net only: nothing here takes long unless it hangs.
     timeout = 60
+    metrics = False
 
     async def setUp(self) -> None:  # type: ignore[override]
         """Start the upstream."""
@@ -62,6 +64,7 @@ class GatewayTestCase(TestCase):
                 "ServerCertificate": str(certificate),
                 "ServerKey": str(key),
             },
+            "Metrics": {"Enabled": self.metrics, "Listen": f"{LOOPBACK}:0"},
             "UpstreamServer": {"URL": upstream or f"http://{LOOPBACK}:{self.upstream.port}"},
             "Limits": {"DrainTimeout": "0s", **limits},
         }

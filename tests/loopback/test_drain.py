@@ -37,6 +37,25 @@ class DrainTests(GatewayTestCase):
             await stopping
             self.gateway.startService()
 
+    async def test_about_to_ask(self) -> None:
+        """A device that is connected but has not asked yet is still served."""
+        await self.start_gateway(DrainTimeout="1h")
+        for tls in (False, True):
+            early = await self.device(tls=tls)
+            # The port takes one after the other: so by then it has the first one, too.
+            other = await self.device(tls=tls)
+            await self.round_trip(other)
+            stopping = maybeDeferred(self.gateway.stopService)
+            await other.until_lost()
+            early.send(b"GET %b HTTP/1.1\r\nHost: gateway.example\r\n\r\n" % API)
+            line = await self.forwarded()
+            line.send(HALF + b"done")
+            await early.until_lost()
+            self.assertFalse(early.was_cut)
+            self.assertTrue(early.received.endswith(b"\r\n\r\nhalfdone"))
+            await stopping
+            self.gateway.startService()
+
     async def test_deadline(self) -> None:
         """What does not end in time is cut off: no part looks whole, and the gateway stops."""
         await self.start_gateway(DrainTimeout="50ms")

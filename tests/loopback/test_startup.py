@@ -2,109 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import socket
-import sys
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
+from twisted.internet.defer import maybeDeferred
 from twisted.trial.unittest import SkipTest, TestCase
 
 from menderproxy.service import GatewayService, build
-from tests.config.documents import SMALLEST, config_with, merged
+from tests.config.documents import config_with
+from tests.loopback.command import ALIVE, CONSOLE, TWISTD, CommandTestCase
 from tests.loopback.exchange import get, status
 
-ROOT = Path(__file__).parents[2]
-TWISTD = ("twistd", "--nodaemon", "--pidfile=", "mender-gateway")
-CONSOLE = ("mender-gateway",)
-ALIVE = "/api/internal/v1/gateway/alive"
-LISTENING = re.compile(r"HTTP\.Listen: listening on 127\.0\.0\.1:([0-9]+)")
 
-
-class Process(ProcessProtocol):
-    """
-    One run of a command.
-
-    :ivar output: what it wrote, to whichever stream.
-    :ivar running: fires when it says that it serves, or fails when it ends before.
-    :ivar ended: fires with its exit status, negative for a signal.
-    """
-
-    def __init__(self) -> None:
-        self.output = ""
-        self.running: Deferred[None] = Deferred()
-        self.ended: Deferred[int] = Deferred()
-
-    def outReceived(self, data: bytes) -> None:
-        """It wrote something."""
-        self.output += data.decode()
-        if "running..." in self.output and not self.running.called:
-            self.running.callback(None)
-
-    errReceived = outReceived
-
-    def processEnded(self, reason: Failure) -> None:
-        """It is gone."""
-        ended: ProcessDone | ProcessTerminated = reason.value  # type: ignore[assignment]
-        if not self.running.called:
-            self.running.errback(AssertionError(self.output))
-        self.ended.callback(-ended.signal if ended.signal else ended.exitCode or 0)
-
-
-class StartupTestCase(TestCase):
-    """Runs the commands of this very environment."""
-
-    def run_command(self, command: tuple[str, ...], **settings: object) -> tuple[Process, Any]:
-        """Run a command with a configuration."""
-        path = Path(self.mktemp()).absolute()
-        path.write_text(json.dumps(merged(SMALLEST, settings)))
-        process = Process()
-        transport = reactor.spawnProcess(
-            process,
-            str(Path(sys.executable).with_name(command[0])),
-            [*command, "--config", str(path)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            path=str(path.parent),
-        )
-        self.addCleanup(self.kill, process, transport)
-        return process, transport
-
-    async def kill(self, process: Process, transport: Any) -> None:
-        """End a process that a failed test left."""
-        if not process.ended.called:
-            transport.signalProcess("KILL")
-            await process.ended
-
-    def busy_port(self) -> int:
-        """Take a port."""
-        taken = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(taken.close)
-        return int(taken.getsockname()[1])
-
-
-class ServingTests(StartupTestCase):
+class ServingTests(CommandTestCase):
     """A command that serves."""
 
     async def assert_serves_until_told(self, command: tuple[str, ...]) -> None:
         """Assert that a command answers, then drains and ends when it is told to."""
-        process, transport = self.run_command(command, HTTP={"Listen": "127.0.0.1:0"})
-        await process.running
-        listening = LISTENING.search(process.output)
-        assert listening is not None, process.output
-        answer = await get(reactor, "127.0.0.1", int(listening[1]), ALIVE)
+        process = self.run_command(command, HTTP={"Listen": "127.0.0.1:0"})
+        await process.until_seen("running...")
+        answer = await get(reactor, "127.0.0.1", process.port(), ALIVE)
         self.assertEqual(status(answer), 204)
-        transport.signalProcess("TERM")
-        # What twistd makes of SIGTERM is either; service supervisors take both for a success.
-        self.assertIn(await process.ended, (0, -15))
-        self.assertIn('level=info msg="stopped"', process.output)
-        self.assertNotIn("Traceback", process.output)
+        process.tell("TERM")
+        await self.assert_stopped(process)
 
     async def test_twistd(self) -> None:
         """``twistd mender-gateway`` serves until SIGTERM."""
@@ -115,23 +36,35 @@ class ServingTests(StartupTestCase):
         await self.assert_serves_until_told(CONSOLE)
 
 
-class RefusedTests(StartupTestCase):
+class RefusedTests(CommandTestCase):
     """A command that can't serve ends at once: a process that listens to nothing helps nobody."""
 
-    async def assert_refused(self, command: tuple[str, ...], line: str, **settings: object) -> None:
-        """Assert that a command ends with status 1 and one line that says why."""
-        process, _ = self.run_command(command, **settings)
-        process.running.addErrback(lambda _: None)
-        self.assertEqual(await process.ended, 1)
-        # Before there is a log it is the bare line, later on an entry of the log.
-        [told] = [each for each in process.output.splitlines() if "level=info" not in each]
-        self.assertIn(line, told)
-        self.assertNotIn("running...", process.output)
+    async def assert_refused(
+        self, command: tuple[str, ...], line: str, *, exit_status: int = 1, **settings: Any
+    ) -> None:
+        """Assert that a command ends with one line that says why, at whatever level it logs."""
+        command = (*command, "--log-level", "fatal")
+        process = self.run_command(command, **settings)
+        self.assertEqual(await process.ended, exit_status)
+        [told] = process.output.splitlines()
+        self.assertTrue(told.endswith(line), told)
+
+    def busy_port(self) -> int:
+        """Take a port."""
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        return int(taken.getsockname()[1])
+
+    async def test_configuration(self) -> None:
+        """A wrong configuration has a status of its own, so that nobody tries it again."""
+        for command in (TWISTD, CONSOLE):
+            line = "HTTP.Listen: '80': a port needs a colon before it: \":80\""
+            await self.assert_refused(command, line, exit_status=78, HTTP={"Listen": "80"})
 
     async def test_busy_port(self) -> None:
         """A port that is taken is named."""
         address = f"127.0.0.1:{self.busy_port()}"
-        line = f"mender-gateway: HTTP.Listen: {address}: Address already in use"
+        line = f'level=fatal msg="HTTP.Listen: {address}: Address already in use"'
         for command in (TWISTD, CONSOLE):
             await self.assert_refused(command, line, HTTP={"Listen": address})
 

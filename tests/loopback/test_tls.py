@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from cryptography import x509
 from twisted.internet import reactor, tcp
@@ -92,7 +91,7 @@ class GatewayTestCase(TestCase):
         )
         service.startService()
         self.addCleanup(maybeDeferred, service.stopService)
-        return cast(GatewayService, service)
+        return service
 
     async def ask(self, gateway: GatewayService) -> bytes:
         """Let a device ask the gateway by TLS."""

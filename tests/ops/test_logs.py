@@ -97,6 +97,92 @@ class FormTests(LogsTestCase):
         self.assertIn('msg="x"', buffer.flushed)
 
 
+class JSONTests(LogsTestCase):
+    """The same for programs."""
+
+    def open(self, level: str) -> None:
+        """Open the log for some level and above."""
+        self.observer = observer(level, self.stream, "json")
+
+    def line(self) -> dict[str, object]:
+        """Give the only line."""
+        text = self.stream.getvalue()
+        self.assertEqual(text.count("\n"), 1, text)
+        line: dict[str, object] = json.loads(text)
+        return line
+
+    def test_whole_line(self) -> None:
+        """Time, level, message, who says so, and what the message was made of."""
+        self.logger().warn("{label}: {count} of {at}", label="x", count=2, at=LogLevel.info)
+        self.assertEqual(
+            self.line(),
+            {
+                "time": "2026-01-02T03:04:05.678Z",
+                "level": "warning",
+                "msg": "x: 2 of <LogLevel=info>",
+                "logger": "menderproxy.web.forward",
+                "label": "x",
+                "count": 2,
+                "at": "<LogLevel=info>",
+            },
+        )
+
+    def test_no_disguise(self) -> None:
+        """No field of an event takes the place of the line's own."""
+        self.logger().info("x", msg="y", time="z", logger="w")
+        line = self.line()
+        self.assertEqual((line["msg"], line["logger"]), ("x", "menderproxy.web.forward"))
+
+    def test_nothing(self) -> None:
+        """What is empty is left out."""
+        self.logger().info("x{remark}", remark="", count=0)
+        line = self.line()
+        self.assertNotIn("remark", line)
+        self.assertEqual(line["count"], 0)
+
+    def test_one_line(self) -> None:
+        """What a device sends stays within its string."""
+        evil = 'a"}\r\n{"level":"fatal"\u2028\x85\x00'
+        self.logger().warn("bad target {target}", target=evil)
+        self.assertEqual(self.line()["target"], evil)
+        self.assertTrue(self.stream.getvalue()[:-1].isprintable())
+
+    def test_traceback(self) -> None:
+        """A failure comes with its traceback."""
+        try:
+            raise ValueError("why")
+        except ValueError:
+            self.logger().failure("while answering")
+        self.assertIn("builtins.ValueError: why", str(self.line()["msg"]))
+
+    def test_old_code(self) -> None:
+        """What old code of Twisted logs has its message only."""
+        publisher = LogPublisher(self.observer)
+        old_log.LogPublisher(publisher, publisher).msg("old", "news")
+        self.assertEqual(self.line()["msg"], "old news")
+        self.assertLessEqual(self.line().keys(), {"time", "level", "msg", "logger"})
+
+
+class AutomaticTests(LogsTestCase):
+    """Unless it is told, the log finds its form itself."""
+
+    def first_letter(self, stream: io.StringIO) -> str:
+        """Give what a line begins with."""
+        self.observer = observer("info", stream, "auto")
+        self.logger().info("x")
+        return stream.getvalue()[0]
+
+    def test_forms(self) -> None:
+        """People at a terminal get text, programs get JSON."""
+
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        self.assertEqual(self.first_letter(Terminal()), "t")
+        self.assertEqual(self.first_letter(io.StringIO()), "{")
+
+
 class FailureTests(LogsTestCase):
     """Failures come with their traceback."""
 

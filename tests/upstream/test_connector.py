@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.upstream.agent import Agent, Answer, RawHeaders
 from menderproxy.upstream.connector import AddressRule, Connector, Origin, any_address, bracketed
-from menderproxy.upstream.errors import UpstreamUnavailable
+from menderproxy.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from menderproxy.upstream.proxies import ProxyRules, ProxyServer
 from menderproxy.upstream.tls import TrustRoots
 from tests.network import Line, Network
@@ -155,8 +155,13 @@ class PlainProxyTests(ProxyTestCase):
 
     def test_ipv6(self) -> None:
         """An IPv6 address stands in brackets."""
-        _, head = self.asked("http", "2001:db8::7", 80)
-        self.assertEqual(head[0], b"GET http://[2001:db8::7]:80/path?query HTTP/1.1")
+        _, head = self.asked("http", "2001:db8::7", 8080)
+        self.assertEqual(head[0], b"GET http://[2001:db8::7]:8080/path?query HTTP/1.1")
+
+    def test_usual_port(self) -> None:
+        """The usual port is left out: a proxy makes the Host of it, which links have signed."""
+        _, head = self.asked("http", "store.example", 80)
+        self.assertEqual(head[0], b"GET http://store.example/path?query HTTP/1.1")
 
     def test_direct(self) -> None:
         """What needs no proxy gets neither the absolute URL nor the password."""
@@ -196,6 +201,88 @@ class TunnelTests(ProxyTestCase):
         error = str(self.failureResultOf(asked, UpstreamUnavailable).value)
         self.assertIn("407 Proxy Authentication Required", error)
         self.assertNotIn("s3cret", error)
+
+
+class TroubleTests(ProxyTestCase):
+    """A proxy that is of no use: an error soon, which names it, and never its password."""
+
+    def trouble(self, asked: Deferred[Answer], kind: type[UpstreamError]) -> str:
+        """Give the text of the error that a request ended with, and see that the next one works."""
+        text = str(self.failureResultOf(asked, kind).value)
+        self.assertNotIn("s3cret", text)
+        self.network.advance(0)
+        self.assertEqual(self.network.getDelayedCalls(), [])
+        again = ask(self.agent, "http", "mender.example.com", 80)
+        self.network.accept().send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        self.assertEqual(self.successResultOf(again).code, 200)
+        return text
+
+    def test_down(self) -> None:
+        """Nobody listens where the proxy should be."""
+        asked = ask(self.agent, "https", "mender.example.com", 443)
+        self.network.refuse()
+        self.network.advance(1)
+        text = self.trouble(asked, UpstreamUnavailable)
+        self.assertIn("https://mender.example.com:443 through the proxy proxy.example:3128", text)
+        self.assertIn("refused", text)
+
+    def test_silent(self) -> None:
+        """A proxy that does not say whether it opens a tunnel is waited for no longer than any."""
+        asked = ask(self.agent, "https", "mender.example.com", 443)
+        line = self.network.accept()
+        self.network.advance(9)
+        self.assertNoResult(asked)
+        self.network.advance(1)
+        self.assertTrue(line.aborted)
+        self.assertEqual(
+            self.trouble(asked, UpstreamTimeout),
+            "https://mender.example.com:443 through the proxy proxy.example:3128: "
+            "no connection within 10 s",
+        )
+
+    def test_closed(self) -> None:
+        """A proxy may hang up instead of answering."""
+        asked = ask(self.agent, "https", "mender.example.com", 443)
+        self.network.accept().hang_up()
+        self.assertIn("proxy.example:3128", self.trouble(asked, UpstreamUnavailable))
+
+    def test_forbidden(self) -> None:
+        """A proxy may open no tunnel to where we want."""
+        asked = ask(self.agent, "https", "mender.example.com", 443)
+        self.network.accept().send(b"HTTP/1.1 403 Forbidden\r\n\r\nNo.")
+        self.assertEqual(
+            self.trouble(asked, UpstreamUnavailable),
+            "the proxy proxy.example:3128 opens no tunnel to mender.example.com:443: "
+            "HTTP/1.1 403 Forbidden",
+        )
+
+    def test_password_refused(self) -> None:
+        """That the proxy wants another password, however it says so, is no answer for a device."""
+        for status, head in (
+            (407, b"407 Who are you?"),
+            (401, b"401 Unauthorized\r\nWWW-Authenticate: Basic realm=proxy"),
+        ):
+            asked = ask(self.agent, "http", "mender.example.com", 80)
+            line = self.network.accept()
+            line.send(b"HTTP/1.1 %b\r\nContent-Length: 9\r\n\r\nno" % head)
+            self.assertTrue(line.aborted)
+            self.assertEqual(
+                str(self.failureResultOf(asked, UpstreamUnavailable).value),
+                "http://mender.example.com:80 through the proxy proxy.example:3128 "
+                f"wants other credentials ({status})",
+            )
+
+    def test_token_refused(self) -> None:
+        """What the upstream itself refuses is the device's to know, with and without a proxy."""
+        answer = b"HTTP/1.1 401 Unauthorized\r\n%bContent-Length: 9\r\n\r\n{}"
+        for agent, challenge in (
+            (self.agent, b""),
+            (self.agent, b"WWW-Authenticate: Bearer\r\n"),
+            (agent_on(self.network), b"WWW-Authenticate: Basic\r\n"),
+        ):
+            asked = ask(agent, "http", "mender.example.com", 80)
+            self.network.accept().send(answer % challenge)
+            self.assertEqual(self.successResultOf(asked).code, 401)
 
 
 class OriginTests(SynchronousTestCase):

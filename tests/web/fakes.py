@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from menderproxy.cache.artifacts import ArtifactCache, OpenArtifact
+from menderproxy.cache.artifacts import ArtifactCache, OpenArtifact, Outcome
 from menderproxy.cache.meta import ArtifactMeta
 from menderproxy.cache.reader import Reader
 from menderproxy.upstream.agent import Agent
@@ -281,6 +281,7 @@ class FakeArtifact:
         self.meta = attrs.evolve(meta, length=len(data))
         self.readers: list[FakeReader] = []
         self.readers_have = len(data)
+        self.outcome = Outcome.JOINED
         self.closed = False
 
     def reader(self, first: int, last: int) -> Reader:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.web.access_log import loggable_path
@@ -31,8 +34,8 @@ class LineTests(SiteTestCase):
         self.assertEqual(
             self.lines,
             [
-                f"method=PUT path={API.decode()} status=429 type=HTTP/1.1 bytes=5"
-                " time=1.500 from=192.0.2.9"
+                f"method=PUT path={API.decode()} status=429 type=HTTP/1.1 bytes=5 received=2"
+                " time=1.500 from=192.0.2.9 route=inventory"
             ],
         )
 
@@ -46,6 +49,33 @@ class LineTests(SiteTestCase):
         (line,) = self.lines
         self.assertIn("status=200 type=HTTP/1.1 bytes=4 ", line)
         self.assertTrue(line.endswith(" (broken off)"), line)
+
+    def test_device(self) -> None:
+        """The line tells the device by its token, not the token."""
+        claims = base64.urlsafe_b64encode(b'{"sub":"0b5f-11"}')
+        self.device().ask(b"GET", b"/nothing", (b"Authorization", b"Bearer e30.%b.s" % claims))
+        (line,) = self.lines
+        self.assertTrue(line.endswith(" device=0b5f-11"), line)
+        self.assertNotIn(claims.decode(), line)
+
+    def test_forged_device(self) -> None:
+        """What a device calls itself stays one word, and a short one."""
+        for name in ("a b\nstatus=200", "x" * 999, '"', "\u2028"):
+            claims = base64.urlsafe_b64encode(json.dumps({"sub": name}).encode())
+            device = self.device()
+            device.ask(b"GET", b"/nothing", (b"Authorization", b"Bearer e30.%b.s" % claims))
+            device.hang_up()
+            self.assertRegex(self.lines.pop(), r" route=unknown device=[x?a-z0-9=]{1,64}\Z")
+
+    def test_request_id(self) -> None:
+        """The line tells what the server calls the request, or else what the device does."""
+        device = self.device()
+        for given, expected in (((), "d1"), (((b"X-MEN-RequestID", b"s1"),), "s1")):
+            device.ask(b"GET", API, (b"X-MEN-RequestID", b"d1"))
+            asked = self.agent.asked.pop()
+            self.assertEqual(asked.values(b"x-men-requestid"), [b"d1"])
+            asked.answer(FakeAnswer(200, *given, length=0)).end()
+            self.assertTrue(self.lines.pop().endswith(f" request_id={expected}"))
 
     def test_not_found(self) -> None:
         """So has a request that nobody serves."""

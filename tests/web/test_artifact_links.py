@@ -173,6 +173,7 @@ class FailureTests(ArtifactTestCase):
         self.assertEqual(device.reply().body, DATA)
         self.assertEqual(self.stores.asked, [(cache.newest, None)])
         self.assertIn("release-2: not cached: disk full", self.lines)
+        self.assertTrue(self.lines[-1].endswith(" cache=bypass"), self.lines)
 
     def test_bug(self) -> None:
         """A bug of ours is an error status, and logged."""

@@ -38,6 +38,12 @@ class WholeTests(ArtifactTestCase):
         self.assertTrue(self.artifact.closed and self.artifact.readers[0].closed)
         self.assertFalse(device.closed)
 
+    def test_logged(self) -> None:
+        """The log tells where it came from."""
+        lines = self.watch_log()
+        self.get()
+        self.assertTrue(lines[-1].endswith(" route=artifact cache=joined"), lines)
+
     def test_old_version(self) -> None:
         """The same with HTTP/1.0, but for the connection."""
         reply = self.get(version=b"HTTP/1.0").reply()

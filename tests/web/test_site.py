@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.web import http, server
-from twisted.web.resource import Resource
+from twisted.web.resource import IResource, Resource
 
 from menderproxy.web.channel import GatewayChannel
+from menderproxy.web.health import Probe
 from menderproxy.wire.routes import Route
 from tests.web.device import Device
 from tests.web.fakes import FakeAnswer
@@ -104,6 +106,10 @@ class ConnectionLimitTests(SiteTestCase):
 class DrainTests(SiteTestCase):
     """The end of the gateway, as its devices see it."""
 
+    def resources(self) -> Mapping[Route, IResource]:
+        """Add the probe that says so."""
+        return {**super().resources(), Route.READY: Probe(lambda: False)}
+
     def drain(self, seconds: float = 20) -> Deferred[None]:
         """Start to drain."""
         return Deferred.fromCoroutine(self.site.drain(seconds))
@@ -115,8 +121,9 @@ class DrainTests(SiteTestCase):
         return device
 
     def test_idle(self) -> None:
-        """Connections without a request are closed at once."""
+        """Connections between two requests are closed at once."""
         device = self.device()
+        device.ask(b"GET", b"/")
         draining = self.drain()
         self.assertTrue(device.closed)
         self.assertNoResult(draining)
@@ -178,9 +185,52 @@ class DrainTests(SiteTestCase):
         self.successResultOf(draining)
         self.assertTrue(self.agent.asked[0].given_up)
 
-    def test_no_new_connections(self) -> None:
-        """Whoever connects meanwhile is cut off; after a new start he is not."""
+    def test_about_to_ask(self) -> None:
+        """A device that connected just before is still answered, and closed then."""
+        device = self.device()
+        draining = self.drain()
+        self.assertFalse(device.closed)
+        device.ask(b"GET", API)
+        self.agent.asked[0].answer(FakeAnswer(200, length=0)).end()
+        self.assertEqual(device.reply()[b"Connection"], b"close")
+        self.assertTrue(device.closed)
+        device.hang_up()
+        self.successResultOf(draining)
+
+    def test_silent(self) -> None:
+        """One that does not ask after all is waited for no longer than at any other time."""
+        device = self.device()
+        draining = self.drain(3600)
+        self.pass_time(LIMITS.header_timeout)
+        self.assertTrue(device.cut)
+        device.hang_up()
+        self.successResultOf(draining)
+
+    def test_too_late(self) -> None:
+        """Whoever connects meanwhile is cut off when he asks; after a new start he is not."""
         self.drain()
-        self.assertTrue(self.device().cut)
+        device = self.device()
+        device.ask(b"GET", API)
+        self.assertEqual((device.cut, device.received), (True, b""))
         self.site.draining = False
-        self.assertFalse(self.device().cut)
+        self.assertFalse(self.busy_device().cut)
+
+    def test_probes(self) -> None:
+        """He gets to know how the gateway is, though, and keeps it from nothing."""
+        device = self.busy_device()
+        draining = self.drain()
+        late = self.device()
+        late.ask(b"GET", b"/api/internal/v1/gateway/ready")
+        reply = late.reply()
+        self.assertEqual((reply.status, reply[b"Connection"]), (503, b"close"))
+        device.hang_up()
+        self.successResultOf(draining)
+
+    def test_close(self) -> None:
+        """In the end whoever is there is cut off and waited for."""
+        device = self.busy_device()
+        closing = Deferred.fromCoroutine(self.site.close())
+        self.assertTrue(device.cut)
+        self.assertNoResult(closing)
+        device.hang_up()
+        self.successResultOf(closing)

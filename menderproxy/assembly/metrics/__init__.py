@@ -1,0 +1,1 @@
+"""What the gateway tells of itself: each room's numbers under their names, and their server."""

@@ -1,0 +1,205 @@
+"""
+Which client certificates are good.
+
+OpenSSL builds the path to a trusted certificate and checks signatures, times and constraints. Its
+rules differ from those of the Go programs that the official recipe was made for, so some of its
+verdicts are corrected here: it takes certificate authorities for clients, and refuses
+``anyExtendedKeyUsage``. What is weak is decided here as well: at the security level that TLS 1.0
+needs, OpenSSL would let anything pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import SSL, crypto
+
+from menderproxy.listen.admission import CLOCK_HINT, Admission
+from menderproxy.listen.client_certificate import ClientCertificate, loggable_name, serial_text
+from menderproxy.listen.refusal import Reason, Refusal, Refusals
+
+_E = TypeVar("_E", bound=x509.ExtensionType)
+
+SMALLEST_RSA = 2048
+SMALLEST_CURVE = 224
+_WEAK_HASHES = (hashes.MD5, hashes.SHA1)
+_CLIENT_PURPOSES = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+
+_EXPIRED = 10
+_WRONG_PURPOSE = 26
+_NO_AUTHORITY = 79
+_UNKNOWN = (Reason.UNKNOWN_AUTHORITY, "no authority that is trusted here has issued it")
+_MAY_NOT_ISSUE = (Reason.CHAIN, "it issues certificates and may not")
+_VERDICTS = {
+    2: _UNKNOWN,
+    7: (Reason.BAD_SIGNATURE, "its issuer's signature is wrong"),
+    9: (Reason.NOT_YET_VALID, f"it is not valid yet: {CLOCK_HINT}"),
+    _EXPIRED: (Reason.EXPIRED, "it has expired"),
+    18: _UNKNOWN,
+    19: _UNKNOWN,
+    20: _UNKNOWN,
+    21: _UNKNOWN,
+    22: (Reason.CHAIN, "its chain is too long"),
+    24: _MAY_NOT_ISSUE,
+    25: (Reason.CHAIN, "it allows fewer authorities below itself"),
+    _WRONG_PURPOSE: (Reason.WRONG_PURPOSE, "it is not for TLS clients"),
+    34: (Reason.MALFORMED, "it has a critical extension that nobody knows"),
+    47: (Reason.CHAIN, "its name is not one that its issuer may give"),
+    48: (Reason.CHAIN, "its name is one that its issuer may not give"),
+    66: (Reason.WEAK_KEY, "its key is too weak"),
+    67: (Reason.WEAK_KEY, "its key is too weak"),
+    68: (Reason.WEAK_SIGNATURE, "its signature is too weak"),
+    _NO_AUTHORITY: _MAY_NOT_ISSUE,
+}
+"""What OpenSSL's verification errors (``X509_V_ERR_…``) come down to."""
+
+
+class Verification:
+    """
+    The verdict on one device, reached certificate by certificate as OpenSSL goes down the path.
+
+    :param trusted: the certificates that are trusted by themselves.
+    :param device: tells its IP address, which nobody knows before its first bytes.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        refusals: Refusals,
+        trusted: Collection[x509.Certificate],
+        device: Callable[[], str],
+    ):
+        self._admission = admission
+        self._refusals = refusals
+        self._trusted = trusted
+        self._device = device
+        self._path: list[x509.Certificate] = []
+
+    def check(
+        self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+    ) -> bool:
+        """
+        Decide about one certificate (called by OpenSSL, authority first, device last).
+
+        What can't be understood is refused.
+        """
+        try:
+            refusal = self._refusal(certificate.to_cryptography(), error, depth, bool(ok))
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
+            refusal = Refusal(Reason.MALFORMED, "a certificate that can't be understood")
+        if refusal is not None:
+            self._refusals.record(refusal, self._device())
+        return refusal is None
+
+    def _refusal(
+        self, certificate: x509.Certificate, error: int, depth: int, ok: bool
+    ) -> Refusal | None:
+        if not ok:
+            # If it is overruled, OpenSSL asks again about the same certificate, without error.
+            return (
+                None
+                if self._overruled(certificate, error, depth)
+                else _verdict(certificate, error, depth)
+            )
+        self._path.insert(0, certificate)
+        broken = self._broken_rule(certificate, is_device=depth == 0)
+        if broken is not None:
+            return _about(certificate, *broken)
+        if depth == 0:
+            return self._admission.refusal(ClientCertificate.from_chain(self._path))
+        return None
+
+    def _overruled(self, certificate: x509.Certificate, error: int, depth: int) -> bool:
+        if error == _EXPIRED and depth == 0:
+            return not self._admission.has_expired(certificate.not_valid_after_utc.timestamp())
+        if error == _WRONG_PURPOSE:
+            return _is_for_clients(certificate) and _may_sign(certificate, certificates=depth > 0)
+        return False
+
+    def _broken_rule(
+        self, certificate: x509.Certificate, *, is_device: bool
+    ) -> tuple[Reason, str] | None:
+        weakness = _weakness(certificate, signed=certificate not in self._trusted)
+        if weakness is not None:
+            return weakness
+        is_trusted = certificate in self._trusted
+        if not is_device:
+            # OpenSSL 3 takes a key usage alone for enough.
+            may_issue = is_trusted or _may_sign(certificate, certificates=True)
+            return None if may_issue else _VERDICTS[_NO_AUTHORITY]
+        if is_trusted or _is_authority(certificate):
+            return Reason.AUTHORITY_AS_CLIENT, "it is an authority's, not a device's"
+        if not (_is_for_clients(certificate) and _may_sign(certificate, certificates=False)):
+            return _VERDICTS[_WRONG_PURPOSE]
+        return None
+
+
+def _verdict(certificate: x509.Certificate, error: int, depth: int) -> Refusal:
+    reason, why = _VERDICTS.get(error, (Reason.CHAIN, f"OpenSSL's verification error {error}"))
+    if reason is Reason.EXPIRED and depth > 0:
+        reason = Reason.AUTHORITY_EXPIRED
+    return _about(certificate, reason, why)
+
+
+def _about(certificate: x509.Certificate, reason: Reason, why: str) -> Refusal:
+    name, issuer = loggable_name(certificate.subject), loggable_name(certificate.issuer)
+    serial = serial_text(certificate.serial_number)
+    return Refusal(reason, f"certificate {serial} of {name} by {issuer}: {why}")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    constraints = _extension(certificate, x509.BasicConstraints)
+    usage = _extension(certificate, x509.KeyUsage)
+    return (constraints is not None and constraints.ca) or (
+        usage is not None and usage.key_cert_sign
+    )
+
+
+def _is_for_clients(certificate: x509.Certificate) -> bool:
+    purposes = _extension(certificate, x509.ExtendedKeyUsage)
+    return purposes is None or any(purpose in _CLIENT_PURPOSES for purpose in purposes)
+
+
+def _may_sign(certificate: x509.Certificate, *, certificates: bool) -> bool:
+    """Whether its key may sign other certificates, or else what a TLS handshake needs."""
+    usage = _extension(certificate, x509.KeyUsage)
+    if certificates:
+        constraints = _extension(certificate, x509.BasicConstraints)
+        is_authority = constraints is not None and constraints.ca
+        return is_authority and (usage is None or usage.key_cert_sign)
+    return usage is None or usage.digital_signature or usage.key_agreement
+
+
+def _extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _weakness(certificate: x509.Certificate, *, signed: bool) -> tuple[Reason, str] | None:
+    """
+    Find what is too weak about a certificate.
+
+    :param signed: whether it is trusted for its signature, and not by itself.
+    """
+    key = certificate.public_key()
+    match key:
+        case RSAPublicKey() if key.key_size < SMALLEST_RSA:
+            return Reason.WEAK_KEY, f"its RSA key has {key.key_size} bits"
+        case EllipticCurvePublicKey() if key.key_size < SMALLEST_CURVE:
+            return Reason.WEAK_KEY, f"its curve has {key.key_size} bits"
+        case DSAPublicKey():
+            return Reason.WEAK_KEY, "its key is for DSA"
+    digest = certificate.signature_hash_algorithm
+    if signed and isinstance(digest, _WEAK_HASHES):
+        return Reason.WEAK_SIGNATURE, f"its issuer signed a {digest.name} digest"
+    return None

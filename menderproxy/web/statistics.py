@@ -1,0 +1,88 @@
+"""What devices asked for, and what they got, in plain numbers for whoever shows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+from twisted.python.failure import Failure
+from twisted.web.http import RESPONSES
+
+from menderproxy.wire.routes import Route
+
+if TYPE_CHECKING:
+    from menderproxy.web.request import GatewayRequest
+
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+
+UNANSWERED = "000"
+"""In place of a status, for a connection that was cut before the answer began."""
+
+
+@attrs.frozen
+class Exchange:
+    """
+    A kind of request, and what became of it.
+
+    Whoever asks or answers can make up a method or a status: unknown ones are ``other``, so that
+    there are only so many kinds.
+
+    :param code: the answer's status.
+    """
+
+    method: str
+    code: str
+    route: Route
+
+    @classmethod
+    def of(cls, request: GatewayRequest) -> Exchange:
+        """Tell what kind a request, as it stands now, is of."""
+        method = request.method.decode("ascii") if request.method in METHODS else "other"
+        code = str(request.code) if request.code in RESPONSES else "other"
+        return cls(method, code if request.startedWriting else UNANSWERED, request.route)
+
+
+@attrs.define
+class Statistics:
+    """
+    Counts since the start.
+
+    :ivar exchanges: requests that are over, by kind.
+    :ivar broken_off: how many of them ended before their answer did.
+    :ivar surplus: connections above the limit.
+    :ivar under_way: requests that are being answered.
+    """
+
+    exchanges: Counter[Exchange] = attrs.field(factory=Counter)
+    broken_off: Counter[Route] = attrs.field(factory=Counter)
+    surplus: int = 0
+    under_way: set[GatewayRequest] = attrs.field(factory=set)
+    _sent: Counter[Exchange] = attrs.field(factory=Counter)
+
+    @property
+    def bytes_sent(self) -> Counter[Exchange]:
+        """Bytes of answers' bodies, those under way included: some take hours."""
+        sent = self._sent.copy()
+        for request in self.under_way:
+            if request.sentLength:
+                sent[Exchange.of(request)] += request.sentLength
+        return sent
+
+    def watch(self, request: GatewayRequest) -> None:
+        """Count a request, now and when it is over."""
+        self.under_way.add(request)
+        request.notifyFinish().addBoth(self._over, request)
+
+    def refuse(self, status: int) -> None:
+        """Count a request that was refused before it was complete."""
+        self.exchanges[Exchange("other", str(status), Route.UNKNOWN)] += 1
+
+    def _over(self, result: Failure | None, request: GatewayRequest) -> None:
+        exchange = Exchange.of(request)
+        self.under_way.discard(request)
+        self.exchanges[exchange] += 1
+        self._sent[exchange] += request.sentLength
+        # A tunnel is ended by whoever has enough of it: it has no other end.
+        if result is not None and request.tunnelled is None:
+            self.broken_off[exchange.route] += 1

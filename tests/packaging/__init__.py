@@ -1,0 +1,1 @@
+"""Tests of the files that a distribution, a container or a cluster runs the gateway by."""
