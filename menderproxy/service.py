@@ -140,7 +140,7 @@ class GatewayService(Service):
         self.log.info("draining")
         with suppress(CancelledError):
             await self._delay
-        await self._stop_listening(self.listeners)
+        await self._stop_listening(each for each in self.listeners if not each.for_probes)
         await self.site.drain(0 if self._in_haste else limits.drain_timeout)
         await self._stop_listening(self.listeners)
         await self.site.close()

@@ -17,7 +17,7 @@ from twisted.python import usage
 from menderproxy._version import __version__
 from menderproxy.config.load import DEFAULT_PATH, ConfigError, load_config
 from menderproxy.listen.inherited import passed_descriptors, sockets_by_listener, take_sockets
-from menderproxy.ops.logs import LEVELS, observer
+from menderproxy.ops.logs import FORMATS, LEVELS, observer
 from menderproxy.ops.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Options(usage.Options):
     """The official gateway's flags."""
 
-    synopsis = "[--config FILE] [--log-level LEVEL] [--version]"
+    synopsis = "[--config FILE] [--log-level LEVEL] [--log-format FORMAT] [--version]"
     longdesc = (
         "The gateway between a Mender Server and devices that must not touch the Internet."
         " The file is the official mender-gateway.conf; environment variables win over it."
@@ -35,6 +35,7 @@ class Options(usage.Options):
     optParameters = [  # noqa: RUF012 - the name and shape are Twisted's
         ["config", None, None, f"configuration file [default: {DEFAULT_PATH}]"],
         ["log-level", None, "info", "one of " + ", ".join(LEVELS)],
+        ["log-format", None, "auto", "one of auto, text, json; auto is text on a terminal only"],
     ]
 
     def opt_version(self) -> NoReturn:
@@ -55,6 +56,10 @@ class Options(usage.Options):
             raise usage.UsageError(
                 f"--log-level {self['log-level']}: must be one of {', '.join(LEVELS)}"
             )
+        if self["log-format"] not in FORMATS:
+            raise usage.UsageError(
+                f"--log-format {self['log-format']}: must be one of {', '.join(FORMATS)}"
+            )
 
 
 class Foreground(MultiService):
@@ -71,7 +76,7 @@ class Foreground(MultiService):
         self,
         reactor: Any,
         gateway: GatewayService,
-        log_level: str,
+        observer: ILogObserver,
         supervisor: Supervisor,
         errors: tuple[type[Exception], ...],
     ):
@@ -80,7 +85,7 @@ class Foreground(MultiService):
         self._supervisor = supervisor
         self._told_to_stop = False
         self._gateway = gateway
-        self._log_level = log_level
+        self._observer = observer
         self._errors = errors
         gateway.setServiceParent(self)  # type: ignore[no-untyped-call]
 
@@ -88,7 +93,7 @@ class Foreground(MultiService):
         """Called with the application: from here on it logs as we say."""
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
         if hasattr(parent, "setComponent"):
-            parent.setComponent(ILogObserver, observer(self._log_level))
+            parent.setComponent(ILogObserver, self._observer)
 
     def privilegedStartService(self) -> None:
         """Open the ports."""
@@ -189,4 +194,5 @@ def makeService(options: Options) -> IService:
         gateway = build(config, reactor, world)
     except START_ERRORS as error:
         refuse(error)
-    return Foreground(reactor, gateway, level, supervisor, START_ERRORS)
+    log = observer(level, form=options["log-format"])
+    return Foreground(reactor, gateway, log, supervisor, START_ERRORS)

@@ -24,6 +24,7 @@ _BLOCK = re.compile(
     r"(?P<commands>(?:[ ]+\S.*\n|\n(?=[ ]))+)",
     re.MULTILINE,
 )
+_MARK = re.compile(r"^ *\.\. run: ", re.MULTILINE)
 _CONTINUATION = re.compile(r"\\\n\s*")
 
 
@@ -39,7 +40,7 @@ def runnable(text: str) -> dict[str, list[str]]:
         for block in _BLOCK.finditer(text)
     ]
     named = {name: [line for line in lines if line] for name, lines in blocks}
-    if len(named) != text.count("\n.. run: "):
+    if len(named) != len(_MARK.findall(text)):
         raise ValueError("a '.. run: NAME' comment without a block, or with another's name")
     return named
 

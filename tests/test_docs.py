@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,16 +16,19 @@ from urllib.parse import urlsplit
 import twisted.internet
 from docutils import nodes
 from docutils.core import publish_doctree
+from docutils.parsers.rst import Directive, directives
 from docutils.utils import Reporter
 from twisted.application.service import IService
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.config.declaration import catalogue
+from menderproxy.config.declaration import catalogue, declarations
+from menderproxy.config.load import parse_config
 from menderproxy.config.model import GatewayConfig
 from menderproxy.demo.__main__ import Options as DemoOptions
 from menderproxy.tap import Options
+from tests.config.documents import SMALLEST, merged
 from tests.runnable import runnable
 
 ROOT = Path(__file__).parents[1]
@@ -34,11 +39,28 @@ DOCUMENTS = (
     *sorted(ROOT.glob("tests/**/*.rst")),
     *sorted(ROOT.glob("newsfragments/*.rst")),
 )
+OFFICIAL_VERSIONS = ["1.0", "1.1", "1.2", "2.0", "2.1", "2.2"]
+TEST = re.compile(r"tests(?:\.[a-z]\w*)+\.[A-Z]\w*\.test_\w+")
 FLAG = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 SETTING = re.compile(r"[A-Z]\w+(?:\.\w+)*\.[A-Z]\w+")
 SOURCE_FILE = re.compile(r"(?:\w+/)*[\w-]+\.py|(?:etc|tests|bench|menderproxy)/[\w./-]+")
 
 
+class TableOfContents(Directive):
+    """Sphinx's table of contents, made a list of the pages in it."""
+
+    has_content = True
+    option_spec = {"hidden": directives.flag, "caption": directives.unchanged}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """Give the list."""
+        return [nodes.comment("", page, classes=["toctree"]) for page in self.content]
+
+
+directives.register_directive("toctree", TableOfContents)
+
+
+@cache
 def doctree(path: Path) -> nodes.document:
     """
     Read a document.
@@ -95,6 +117,15 @@ class FormTests(SynchronousTestCase):
             # It raises at the first warning.
             self.assertTrue(doctree(path).children, path)
 
+    def test_contents(self) -> None:
+        """The first page links to all others, in the order of the site's table of contents."""
+        index = doctree(ROOT / "docs" / "index.rst")
+        links = [reference["refuri"] for reference in index.findall(nodes.reference)]
+        listed = [each.astext() for each in index.findall(nodes.comment) if each["classes"]]
+        self.assertEqual(links, [f"{page}.rst" for page in listed])
+        pages = {path.name for path in ROOT.glob("docs/*.rst")}
+        self.assertEqual(set(links), pages - {"index.rst"})
+
     def test_links(self) -> None:
         """Each link within the project leads to a file."""
         dead = []
@@ -141,6 +172,16 @@ class FactTests(SynchronousTestCase):
             places = [ROOT / text, ROOT / "menderproxy" / text]
             self.assertTrue(any(place.exists() for place in places), f"{name}: {text}")
 
+    def test_tests(self) -> None:
+        """Each test that is named exists."""
+        named = [(name, text) for name, text in literals() if TEST.fullmatch(text)]
+        self.assertNotEqual(named, [])
+        for name, text in named:
+            module, case, method = text.rsplit(".", 2)
+            self.assertTrue(
+                hasattr(getattr(import_module(module), case), method), f"{name}: {text}"
+            )
+
     def test_modules(self) -> None:
         """Each module that is named or run exists."""
         texts = [text for _, text in literals()]
@@ -161,6 +202,50 @@ class FactTests(SynchronousTestCase):
         for path in DOCUMENTS:
             # It raises for a mark without a block.
             self.assertNotIn([], runnable(path.read_text("utf-8")).values(), path)
+
+    def test_configurations(self) -> None:
+        """Each configuration of the gateway, or part of one, is read without a warning."""
+        documents = [
+            (name, json.loads(block.astext()))
+            for name, block in blocks()
+            if "json" in block["classes"]
+        ]
+        known = {declared.key for _, declared in declarations(GatewayConfig)}
+        ours = [(name, document) for name, document in documents if known & set(document)]
+        self.assertGreater(len(ours), 4)
+        for name, document in ours:
+            self.assertEqual(parse_config(merged(SMALLEST, document)).warnings, (), name)
+
+
+class OfficialTests(SynchronousTestCase):
+    """The table of what the official gateway does."""
+
+    def setUp(self) -> None:
+        """Read it."""
+        self.page = doctree(ROOT / "docs" / "official.rst")
+
+    def test_versions(self) -> None:
+        """Each official version has a part of its own, and so has each that brought a setting."""
+        titles = [title.astext() for title in self.page.findall(nodes.title)]
+        versions = [title.removeprefix("Version ") for title in titles if "Version" in title]
+        self.assertEqual(versions, OFFICIAL_VERSIONS)
+        settings = [each for _, each in catalogue(GatewayConfig) if not each.extension]
+        self.assertEqual({each.since for each in settings} - set(versions), set())
+
+    def test_proven(self) -> None:
+        """No row lacks a test, or a step of continuous integration that is there."""
+        rows = [
+            [entry.astext() for entry in row.findall(nodes.entry)]
+            for body in self.page.findall(nodes.tbody)
+            for row in body.findall(nodes.row)
+        ]
+        self.assertNotEqual(rows, [])
+        for feature, proof in rows:
+            self.assertTrue(proof.strip(), feature)
+            for name in proof.split():
+                step = ROOT / name if name.startswith(".ci/") else None
+                proven = step.is_file() if step else TEST.fullmatch(name) is not None
+                self.assertTrue(proven, f"{feature}: {name}")
 
 
 class ExampleTests(SynchronousTestCase):

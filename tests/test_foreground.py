@@ -15,6 +15,7 @@ from twisted.logger import ILogObserver, Logger, LogLevel, capturedLogs, formatE
 from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.listen.endpoints import ListenError
+from menderproxy.ops.logs import observer
 from menderproxy.ops.supervisor import Supervisor
 from menderproxy.tap import Foreground
 
@@ -116,7 +117,8 @@ class ForegroundTestCase(SynchronousTestCase):
     def foreground(self, part: Service, level: str = "info") -> Foreground:
         """Make the process of a part."""
         errors = (ListenError,)
-        return Foreground(self.reactor, cast(Any, part), level, self.supervisor, errors)
+        log = observer(level)
+        return Foreground(self.reactor, cast(Any, part), log, self.supervisor, errors)
 
     def application(self, part: Service, level: str = "info") -> Any:
         """Make an application as twistd does."""

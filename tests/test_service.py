@@ -107,7 +107,8 @@ class ServingTests(ServiceTestCase):
         """The TLS listener chooses HTTP/1.1, and never the HTTP/2 that a client would prefer."""
         # As if the packages that Twisted needs for it were installed.
         self.patch(http, "H2_ENABLED", True)
-        self.started(*self.secure())
+        # Not started: then it would look at its files in a thread, which nobody would end.
+        self.gateway(*self.secure()).privilegedStartService()
         client = Browser()
         talk(client, End(), self.network.open[SECURE_PORT], self.network)
         self.assertEqual(client.connection.get_alpn_proto_negotiated(), b"http/1.1")

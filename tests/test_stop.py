@@ -43,9 +43,12 @@ class StopTests(ServiceTestCase):
         self.assertEqual(self.status(ALIVE), 204)
         self.assertEqual(self.status(READY), 503)
         self.assertTrue(self.ask(POLL).aborted)
+        silent = self.network.call(PORT)
+        self.assertNoResult(stopping)
         device.hang_up()
         self.network.advance(0)
         self.successResultOf(stopping)
+        self.assertTrue(silent.aborted)
         self.assertEqual(self.network.open, {})
 
     def test_delay(self) -> None:

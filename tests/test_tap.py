@@ -57,6 +57,8 @@ class OptionsTests(TapTestCase):
 
     def test_unknown_level(self) -> None:
         """A level that there is not is refused by name, with those that there are."""
+        error = self.assertRaises(UsageError, self.options, "--log-format", "xml")
+        self.assertEqual(str(error), "--log-format xml: must be one of auto, text, json")
         error = self.assertRaises(UsageError, self.options, "--log-level", "loud")
         self.assertEqual(
             str(error),
@@ -131,7 +133,7 @@ class MakeServiceTests(TapTestCase):
     def levels(self, *arguments: str, **settings: object) -> list[str]:
         """Give the levels that are logged by a service."""
         self.logged.truncate(0)
-        options = self.options("--config", self.file(**settings), *arguments)
+        options = self.options("--config", self.file(**settings), "--log-format=text", *arguments)
         application: Any = Application("mender-gateway")
         cast(Any, makeService(options)).setServiceParent(application)
         log = ILogObserver(application)
@@ -143,6 +145,18 @@ class MakeServiceTests(TapTestCase):
         """The flag decides what is logged."""
         self.assertEqual(self.levels(), ["level=info", "level=error"])
         self.assertEqual(self.levels("--log-level", "error"), ["level=error"])
+
+    def test_log_format(self) -> None:
+        """So does the flag for its format, which is JSON unless people look at it."""
+        for arguments in ((), ("--log-format", "json")):
+            options = self.options("--config", self.file(), *arguments)
+            application: Any = Application("mender-gateway")
+            self.logged.truncate(0)
+            self.logged.seek(0)
+            cast(Any, makeService(options)).setServiceParent(application)
+            event = {"log_level": LogLevel.warn, "log_namespace": "x", "log_format": "hi"}
+            ILogObserver(application)({**event, "log_time": 0.0})
+            self.assertEqual(json.loads(self.logged.getvalue())["msg"], "hi")
 
     def test_debug_log(self) -> None:
         """``DebugLog`` in the file asks for everything."""

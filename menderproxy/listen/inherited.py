@@ -46,7 +46,7 @@ class InheritedSocket:
         except OSError as error:
             raise ListenError(f"{where}: {error.strerror}") from None
         if not _listens(taken):
-            taken.detach()
+            taken.close()
             raise ListenError(f"{where}: is no TCP socket that listens")
         taken.setblocking(False)
         return cls(name, taken)

@@ -55,14 +55,20 @@ class CountingTests(CacheTestCase):
         self.assertEqual((self.statistics.fetched, self.statistics.served), (SIZE, SIZE + 100))
 
     def test_saved(self) -> None:
-        """What a second device gets is saved, and stays so when the next download begins."""
+        """What a second device gets is saved, and stays so when another artifact is fetched."""
         self.store_whole(LINK, THING)
         self.assertEqual(self.statistics.saved, 0)
         self.device()
         self.assertEqual(self.statistics.saved, SIZE)
         self.wait(LINGER * 3)
-        self.store_whole(OTHER, THING)
+        self.device(OTHER).leave()
+        body = self.store.last.serve(THING)
+        self.settle()
+        body.finish()
+        self.wait(1)
+        self.device(OTHER, first=SIZE - 1)
         self.assertEqual(self.statistics.fetched, 2 * SIZE)
+        self.assertEqual(self.statistics.served, 2 * SIZE + 1)
         self.assertEqual(self.statistics.saved, SIZE)
 
     def test_slow_reads(self) -> None:

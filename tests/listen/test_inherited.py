@@ -52,7 +52,7 @@ class UnusableTests(SynchronousTestCase):
     """What can't be listened on is told, descriptor and all."""
 
     def assert_refused(self, descriptor: int, reason: str) -> None:
-        """Assert that it is refused, and left as it is."""
+        """Assert that it is refused."""
         environ = {"LISTEN_FDNAMES": "https"}
         error = self.assertRaises(ListenError, take_sockets, environ, [descriptor])
         self.assertEqual(str(error), f"LISTEN_FDS: descriptor {descriptor} (https): {reason}")
@@ -65,7 +65,10 @@ class UnusableTests(SynchronousTestCase):
         local.listen()
         for each in (datagrams, local, socket.socket()):
             with each:
-                self.assert_refused(each.fileno(), "is no TCP socket that listens")
+                descriptor = os.dup(each.fileno())
+                self.assert_refused(descriptor, "is no TCP socket that listens")
+                # It was closed.
+                self.assertRaises(OSError, os.fstat, descriptor)
 
     def test_no_socket(self) -> None:
         """A file is no socket."""

@@ -98,6 +98,7 @@ class CommandTestCase(TestCase):
         *,
         environ: Mapping[str, str] | None = None,
         sockets: Sequence[socket.socket] = (),
+        log_format: str = "text",
         **settings: object,
     ) -> Process:
         """
@@ -109,7 +110,7 @@ class CommandTestCase(TestCase):
         path = Path(self.mktemp()).absolute()
         path.write_text(json.dumps(merged(SMALLEST, settings)))
         executable = str(Path(sys.executable).with_name(command[0]))
-        arguments = [*command, "--config", str(path)]
+        arguments = [*command, "--config", str(path), f"--log-format={log_format}"]
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
         if sockets:
             variables["LISTEN_FDS"] = str(len(sockets))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -34,6 +35,15 @@ class ServingTests(CommandTestCase):
     async def test_console(self) -> None:
         """``mender-gateway`` does the same."""
         await self.assert_serves_until_told(CONSOLE)
+
+    async def test_log(self) -> None:
+        """Where no terminal is, each line of the log is a JSON object."""
+        process = self.run_command(log_format="auto", HTTP={"Listen": "127.0.0.1:0"})
+        await process.until_seen("running...")
+        process.tell("TERM")
+        await process.ended
+        lines = [json.loads(line) for line in process.output.splitlines()]
+        self.assertIn("running...", [line["msg"] for line in lines])
 
 
 class RefusedTests(CommandTestCase):
