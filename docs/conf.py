@@ -16,6 +16,8 @@ release = __version__
 
 html_theme = "furo"
 html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_sphinx = False
 # Most literal blocks are commands, logs or drawings. Those in a language say so.

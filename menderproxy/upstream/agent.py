@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 from weakref import WeakSet
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import (  # type: ignore[attr-defined]
@@ -31,6 +31,7 @@ from menderproxy.upstream.errors import (
     sort_out,
 )
 from menderproxy.upstream.statistics import Statistics, Trouble
+from menderproxy.upstream.turns import Turns
 
 __all__ = ["Agent", "Answer", "RawHeaders", "Timeouts"]
 
@@ -76,7 +77,7 @@ class Agent:
         self._reactor = reactor
         self._connector = connector
         self._timeouts = Timeouts() if timeouts is None else timeouts
-        self._turns = DeferredSemaphore(max_connections)
+        self._turns = Turns(max_connections)
         self._pool = _pool(reactor)
         self._used: WeakSet[HTTP11ClientProtocol] = WeakSet()
         self.statistics = Statistics()
@@ -101,12 +102,12 @@ class Agent:
         """
         target, headers = self._connector.through_proxy(origin, target, headers)
         request = _client_request(method, target, headers, body)
-        await self._turns.acquire()
+        await self._turns.take()
         try:
             with self._counting_trouble():
                 return await self._exchange(origin, request)
         except BaseException:
-            self._turns.release()
+            self._turns.give_back()
             raise
 
     @contextmanager
@@ -167,7 +168,7 @@ class Agent:
             connection,
             self._reactor,
             self._timeouts.idle,
-            self._turns.release,
+            self._turns.give_back,
             self.statistics,
         )
 

@@ -240,6 +240,14 @@ class InventoryTests(SynchronousTestCase):
         self.assertEqual(system.system_id, "line 1")
         self.assertNotIn("unknown", " ".join(config.warnings))
 
+    def test_old_spelling_is_enough(self) -> None:
+        """At the root there was no switch: they count, unless the switch of today is off."""
+        for setting in (("SystemID", "line 1"), ("DefaultInventory", [{"name": "a", "value": 1}])):
+            self.assertTrue(config_with(setting).features.device_system.enabled)
+            off = config_with(setting, ("Features.DeviceSystem.Enabled", False))
+            self.assertFalse(off.features.device_system.enabled)
+        self.assertFalse(config_with(("SystemID", "")).features.device_system.enabled)
+
     def test_old_and_new_spelling(self) -> None:
         """The older place may agree with the newer one, and must not contradict it."""
         key = "Features.DeviceSystem.SystemID"
