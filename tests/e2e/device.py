@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import attrs
@@ -14,9 +14,10 @@ from menderproxy.demo.certificates import ThrowAwayAuthority
 
 from .artifact import DEVICE_TYPE, INSTALL_DIRECTORY, INSTALLED_NAME, Artifact
 from .certificates import DeviceCertificate
+from .message_bus import BUS_ENVIRONMENT, message_bus
 from .namespaces import Namespace
 from .network import GATEWAY_NAME, Network, device_address, hosts, mac_address
-from .processes import Program, running
+from .processes import Program, Reactor, running
 from .requirements import program
 
 TENANT_TOKEN = "e2e-tenant-token"
@@ -33,7 +34,6 @@ _CONFIGURATION = {
     "UpdatePollIntervalSeconds": 2,
     "InventoryPollIntervalSeconds": 5,
     "RetryPollIntervalSeconds": 2,
-    "DBus": {"Enabled": False},
 }
 
 
@@ -44,12 +44,14 @@ class Device:
 
     :param number: tells its MAC address, which is its identity.
     :param client: the Mender client.
+    :param directory: with its files.
     """
 
     number: int
     machine: Namespace
     client: Program
-    _disk: Path
+    directory: Path
+    _files: Mapping[str, Path] = attrs.field(repr=False)
 
     @property
     def identity(self) -> str:
@@ -63,8 +65,22 @@ class Device:
 
     def has_installed(self, artifact: Artifact) -> bool:
         """Whether the file that it was updated with is exactly that of the artifact."""
-        installed = self._disk / INSTALLED_NAME
-        return installed.exists() and installed.read_bytes() == artifact.payload
+        return self.read(INSTALLED_NAME) == artifact.payload
+
+    def read(self, name: str) -> bytes | None:
+        """Read a file that is on its disk; ``None`` when there is no such file."""
+        path = self._files[INSTALL_DIRECTORY] / name
+        return path.read_bytes() if path.exists() else None
+
+    def running(
+        self, reactor: Reactor, name: str, arguments: Sequence[str], grace: float
+    ) -> AbstractAsyncContextManager[Program]:
+        """Keep another program running beside the client; see :func:`.processes.running`."""
+        directory = self.directory / name
+        directory.mkdir(exist_ok=True)
+        command = self.machine.command(arguments, self._files)
+        name = f"{name} of device {self.number}"
+        return running(reactor, name, command, directory / "log", BUS_ENVIRONMENT, grace)
 
 
 @asynccontextmanager
@@ -87,13 +103,15 @@ async def device(
     """
     files = _write_files(directory, network.gateway_address, authority)
     _configure(directory, certificate, auth_key)
-    data, disk = directory / "data", directory / "disk"
-    options = ("--no-syslog", "--log-level", "debug", "--data", str(data))
-    async with network.device(number) as machine:
+    options = ("--no-syslog", "--log-level", "debug", "--data", str(directory / "data"))
+    name, log = f"device {number}", directory / "log"
+    async with (
+        network.device(number) as machine,
+        message_bus(network.reactor, f"bus of {name}", machine, directory / "bus"),
+    ):
         command = machine.command([program("mender"), *options, "daemon"], files)
-        log = directory / "log"
-        async with running(network.reactor, f"device {number}", command, log) as client:
-            yield Device(number, machine, client, disk)
+        async with running(network.reactor, name, command, log, BUS_ENVIRONMENT) as client:
+            yield Device(number, machine, client, directory, files)
 
 
 def _write_files(directory: Path, gateway: str, authority: ThrowAwayAuthority) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -32,6 +32,7 @@ async def gateway(
     *,
     cache: bool,
     mutual_tls: MutualTLS | None,
+    limits: Mapping[str, str],
 ) -> AsyncIterator[Program]:
     """
     Set up a gateway and run it, from the moment it is ready to serve devices.
@@ -41,12 +42,14 @@ async def gateway(
     :param directory: for its files; it is created. Those that it is given go to ``etc`` in there.
     :param cache: whether it keeps artifacts.
     :param mutual_tls: whom it lets in; ``None`` is everybody.
+    :param limits: those of the section ``Limits`` that are not to be the default ones.
     """
     etc = directory / "etc"
     etc.mkdir(parents=True)
     lan_authority.issue(GATEWAY_NAME).write(etc)
     (etc / "upstream.pem").write_bytes(wan_authority.certificate_pem)
     configuration = _configuration(directory, network.gateway_address, cache, mutual_tls)
+    configuration["Limits"] = dict(limits)
     (etc / CONFIGURATION).write_text(json.dumps(configuration))
     (etc / "hosts").write_text(_hosts(network))
     async with serving(network, directory) as started:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from .mutual_tls import SERVICE_PASSWORD, SERVICE_USER, MutualTLS
 from .network import Network, network
 from .processes import Program, Reactor, until
 from .store import Store, store
+from .terminal_server import TerminalServer
 
 
 @attrs.frozen
@@ -29,11 +30,13 @@ class Installation:
     Everything but the devices; made by :func:`installation`.
 
     :param server: the upstream Mender Server.
+    :param terminals: its end of remote terminals.
     """
 
     network: Network
     store: Store
     server: DemoMenderServer
+    terminals: TerminalServer
     gateway: Program
     _lan_authority: ThrowAwayAuthority
     _directory: Path
@@ -123,6 +126,7 @@ async def installation(
     cache: bool = True,
     versions: frozenset[int] = frozenset({1, 2}),
     mutual_tls: MutualTLS | None = None,
+    limits: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Installation]:
     """
     Run an installation.
@@ -131,6 +135,7 @@ async def installation(
     :param cache: whether the gateway keeps artifacts.
     :param versions: of the deployments API that the server knows.
     :param mutual_tls: lets devices in; ``None``: the server accepts whoever asks.
+    :param limits: the gateway's, where they are not to be the default ones.
     """
     directory.mkdir(parents=True)
     passwords = {SERVICE_USER: SERVICE_PASSWORD} if mutual_tls else {}
@@ -138,9 +143,15 @@ async def installation(
     async with (
         network(reactor) as built,
         store(built, wan, directory / "store") as artifacts,
-        mender_server(built, artifacts, wan, versions, passwords) as server,
+        mender_server(built, artifacts, wan, versions, passwords) as (server, terminals),
         gateway(
-            built, wan, lan, directory / "gateway", cache=cache, mutual_tls=mutual_tls
+            built,
+            wan,
+            lan,
+            directory / "gateway",
+            cache=cache,
+            mutual_tls=mutual_tls,
+            limits=limits or {},
         ) as between,
     ):
-        yield Installation(built, artifacts, server, between, lan, directory)
+        yield Installation(built, artifacts, server, terminals, between, lan, directory)

@@ -1,4 +1,4 @@
-"""The upstream Mender Server: the demo's, in the test process, listening on the WAN."""
+"""The upstream Mender Server: the demo's, in the test process, with remote terminals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from menderproxy.demo.sessions import Sessions
 
 from .network import SERVER_NAME, Network
 from .store import Store
+from .terminal_server import TerminalServer
 
 
 @asynccontextmanager
@@ -23,9 +24,9 @@ async def mender_server(
     authority: ThrowAwayAuthority,
     versions: frozenset[int],
     passwords: Mapping[str, str],
-) -> AsyncIterator[DemoMenderServer]:
+) -> AsyncIterator[tuple[DemoMenderServer, TerminalServer]]:
     """
-    Run the server.
+    Run the server; it listens on the WAN.
 
     :param store: where the links point that it gives out.
     :param authority: issues its certificate.
@@ -40,9 +41,10 @@ async def mender_server(
     )
     options = authority.issue(SERVER_NAME).server_options()
     endpoint = SSL4ServerEndpoint(network.reactor, 443, options, interface=network.server_address)
-    site = Site(server, reactor=network.reactor)
+    terminals = TerminalServer(network.reactor, server)
+    site = Site(terminals, reactor=network.reactor)
     port = await endpoint.listen(site)
     try:
-        yield server
+        yield server, terminals
     finally:
         await port.stopListening()

@@ -8,7 +8,19 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PROGRAMS = ("curl", "ip", "mender", "mender-artifact", "nginx", "openssl", "setpriv", "weed")
+PROGRAMS = (
+    "curl",
+    "dbus-daemon",
+    "ip",
+    "mender",
+    "mender-artifact",
+    "mender-connect",
+    "nginx",
+    "openssl",
+    "setpriv",
+    "weed",
+)
+MODULES = ("boto3", "msgpack", "wsproto")
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 
 # ``PATH`` often lacks the directories of daemons, and that of a virtual environment which was
@@ -30,8 +42,9 @@ def missing() -> str | None:
     absent = [name for name in PROGRAMS if find_program(name) is None]
     if absent:
         return f"end-to-end tests need programs that are not installed: {', '.join(absent)}"
-    if find_spec("boto3") is None:
-        return "end-to-end tests need boto3: pip install menderproxy[e2e]"
+    absent = [name for name in MODULES if find_spec(name) is None]
+    if absent:
+        return f"end-to-end tests need {', '.join(absent)}: pip install menderproxy[e2e]"
     return None
 
 

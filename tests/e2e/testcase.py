@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from .artifact import Artifact
 from .certificates import DeviceCertificate
 from .device import Device
 from .installation import Installation, installation
+from .mender_connect import mender_connect
 from .mutual_tls import MutualTLS, mutual_tls
-from .processes import Reactor
+from .processes import Program, Reactor
 from .requirements import missing
 
 
@@ -38,10 +39,16 @@ class EndToEndTestCase(TestCase):
         cache: bool = True,
         versions: frozenset[int] = frozenset({1, 2}),
         mutual_tls: MutualTLS | None = None,
+        limits: Mapping[str, str] | None = None,
     ) -> Installation:
         """Start an installation; see :func:`.installation.installation`."""
         starting = installation(
-            self.reactor, self.directory(), cache=cache, versions=versions, mutual_tls=mutual_tls
+            self.reactor,
+            self.directory(),
+            cache=cache,
+            versions=versions,
+            mutual_tls=mutual_tls,
+            limits=limits,
         )
         return await self._exits.enter_async_context(starting)
 
@@ -53,9 +60,16 @@ class EndToEndTestCase(TestCase):
         """Name a new directory for files of the test."""
         return Path(self.mktemp()).resolve()
 
-    async def restart_gateway(self, site: Installation) -> None:
-        """Kill the gateway where it stands, and start it again."""
-        await site.gateway.kill()
+    async def restart_gateway(self, site: Installation, *, grace: float = 0.0) -> None:
+        """
+        End the gateway, and start it again.
+
+        :param grace: how many seconds it gets to end; by default it is killed where it stands.
+        """
+        if grace:
+            await site.gateway.stop(self.reactor, grace)
+        else:
+            await site.gateway.kill()
         await self._exits.enter_async_context(site.gateway_again())
 
     async def start(
@@ -68,6 +82,10 @@ class EndToEndTestCase(TestCase):
         """Start a device; see :func:`.device.device`."""
         starting = site.device(number, certificate, auth_key)
         return await self._exits.enter_async_context(starting)
+
+    async def start_mender_connect(self, device: Device) -> Program:
+        """Start mender-connect on a device; see :func:`.mender_connect.mender_connect`."""
+        return await self._exits.enter_async_context(mender_connect(self.reactor, device))
 
     async def connect(self, site: Installation, count: int = 1) -> list[Device]:
         """Start new devices, and wait until the server knows them all."""
