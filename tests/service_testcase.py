@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -33,17 +34,19 @@ class ServiceTestCase(SynchronousTestCase):
             ("HTTP.Listen", f":{PORT}"), ("UpstreamServer.URL", "http://mender.example"), *settings
         )
 
-    def secure(self) -> list[tuple[str, object]]:
-        """Give the settings for a TLS listener."""
-        server = root().issue("gateway", dns("gateway.example"))
-        certificate, key = Path(self.mktemp()), Path(self.mktemp())
+    def secure(
+        self, key: CertificateIssuerPrivateKeyTypes | None = None
+    ) -> list[tuple[str, object]]:
+        """Give the settings for a TLS listener, with this key or a usual one."""
+        server = root().issue("gateway", dns("gateway.example"), key=key)
+        certificate, key_path = Path(self.mktemp()), Path(self.mktemp())
         certificate.write_bytes(server.chain_pem)
-        key.write_bytes(server.key_pem)
+        key_path.write_bytes(server.key_pem)
         return [
             ("HTTPS.Enabled", True),
             ("HTTPS.Listen", f":{SECURE_PORT}"),
             ("HTTPS.ServerCertificate", str(certificate)),
-            ("HTTPS.ServerKey", str(key)),
+            ("HTTPS.ServerKey", str(key_path)),
         ]
 
     def gateway(self, *settings: tuple[str, object]) -> GatewayService:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import capturedLogs, formatEvent
@@ -168,6 +169,14 @@ class StartTests(ServiceTestCase):
         self.assertTrue(lines[-1] == "running...", lines)
         self.assertTrue(any("UnknownKey" in line for line in lines), lines)
         self.assertTrue(any(line.startswith("starting mender-gateway ") for line in lines))
+
+    def test_slow_key(self) -> None:
+        """An RSA key, with which each connection costs more, is worth a warning."""
+        for key, warned in ((rsa.generate_private_key(65537, 2048), True), (None, False)):
+            with capturedLogs() as events:
+                self.gateway(*self.secure(key))
+            lines = [formatEvent(event) for event in events]
+            self.assertEqual(any("P-256" in line for line in lines), warned, lines)
 
 
 class RefusedTests(ServiceTestCase):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
+from twisted.logger import Logger
 
 from menderproxy.assembly.world import World
 from menderproxy.cache.threads import DiskThreads
@@ -21,6 +23,8 @@ from menderproxy.listen.reload import Reload
 from menderproxy.listen.revocation import Revocation
 from menderproxy.listen.tls import ServerTLS
 from menderproxy.web.site import GatewaySite
+
+log = Logger()
 
 REVIEW_INTERVAL = 5.0
 """Seconds between two looks at who is connected, for certificates that end meanwhile."""
@@ -101,6 +105,12 @@ def device_side(config: GatewayConfig, world: World, refusals: Refusals) -> Devi
             revocation, grace=grace, now=world.now, authorities=_keys(credentials)
         )
     if credentials is not None:
+        if isinstance(credentials.identity.key, RSAPrivateKey):
+            log.warn(
+                "HTTPS.ServerKey: {path}: an RSA key: to sign each connection's handshake with one"
+                " of the curve P-256 takes far less time",
+                path=files.key,
+            )
         tls = ServerTLS(credentials.options, credentials.authorities, admission, refusals)
     return DeviceSide(
         refusals=refusals, admission=admission, tls=tls, files=files, credentials=credentials
