@@ -20,8 +20,9 @@ from menderproxy.cache.patience import Patience
 from menderproxy.cache.room import Limits as CacheLimits
 from menderproxy.cache.threads import DiskThreads
 from menderproxy.cache.verification.artifact import load_verify_keys
+from menderproxy.config.features import ArtifactsCache, ArtifactsProxy
 from menderproxy.config.load import ConfigError
-from menderproxy.config.model import ArtifactsCache, ArtifactsProxy, GatewayConfig
+from menderproxy.config.model import GatewayConfig
 from menderproxy.upstream.agent import Agent
 from menderproxy.upstream.configured import store_agent
 from menderproxy.upstream.stores import Stores

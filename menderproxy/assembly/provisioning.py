@@ -8,7 +8,8 @@ from typing import Any
 from twisted.web.resource import IResource
 
 from menderproxy.assembly.world import World
-from menderproxy.config.model import GatewayConfig, MutualTLS
+from menderproxy.config.features import MutualTLS
+from menderproxy.config.model import GatewayConfig
 from menderproxy.upstream.control import control_client
 from menderproxy.upstream.management import Management
 from menderproxy.upstream.preauthorization import Decision, Preauthorization

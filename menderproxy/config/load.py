@@ -23,7 +23,8 @@ from menderproxy.config.declaration import (
     declarations,
     join,
 )
-from menderproxy.config.model import DeviceSystem, GatewayConfig, MutualTLS
+from menderproxy.config.features import DeviceSystem, MutualTLS
+from menderproxy.config.model import GatewayConfig
 from menderproxy.config.units import ListenAddress
 from menderproxy.wire.inventory import IS_GATEWAY, MOST_ATTRIBUTES, SYSTEM_ID
 

@@ -20,7 +20,7 @@ from menderproxy.config.model import GatewayConfig
 _WIDTH = 100
 _NOTHING = "\N{EN DASH}"
 _TOP = """\
-.. Written by python3 -m menderproxy.config.reference; change menderproxy/config/model.py instead.
+.. Written by python3 -m menderproxy.config.reference; change menderproxy/config instead.
 
 All settings
 ============

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from menderproxy.config.model import DeviceSystem
+from menderproxy.config.features import DeviceSystem
 from menderproxy.upstream.recent import Recent
 from menderproxy.web.forward import DeviceProxy, MenderServer
 from menderproxy.web.request import GatewayRequest

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from menderproxy.config.features import InventoryAttribute
 from menderproxy.config.load import DEFAULT_PATH, ConfigError, load_config, parse_config
-from menderproxy.config.model import GatewayConfig, InventoryAttribute
+from menderproxy.config.model import GatewayConfig
 from menderproxy.config.units import ListenAddress
 from tests.config.documents import SMALLEST, config_with, refusal_of
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from twisted.web.resource import IResource
 
-from menderproxy.config.model import DeviceSystem, InventoryAttribute
+from menderproxy.config.features import DeviceSystem, InventoryAttribute
 from menderproxy.web.inventory import MOST_WARNED, InventoryProxy
 from menderproxy.wire.inventory import MOST_BYTES
 from menderproxy.wire.routes import Route
