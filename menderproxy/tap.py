@@ -19,6 +19,7 @@ from menderproxy.config.load import DEFAULT_PATH, ConfigError, load_config
 from menderproxy.listen.inherited import passed_descriptors, sockets_by_listener, take_sockets
 from menderproxy.ops.logs import FORMATS, LEVELS, observer
 from menderproxy.ops.supervisor import Supervisor
+from menderproxy.ops.timers import run_monotonically
 
 if TYPE_CHECKING:
     from menderproxy.service import GatewayService
@@ -179,6 +180,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    run_monotonically(reactor)
     supervisor = Supervisor.from_environment(reactor, os.environ, os.getpid())
     try:
         config = load_config(options["config"])

@@ -19,7 +19,8 @@ _CLAIMED = re.compile(rb"x-forwarded.*|forwarded|x-real-ip|x-client-cert.*|x-ssl
 _END_TO_END = frozenset((b"authorization", b"x-men-signature", b"content-type", b"host", b"cookie"))
 _HANDSHAKE = re.compile(rb"connection|upgrade|sec-websocket-.*")
 # Some programs take \x0b, \x0c, \x1c to \x1e and \x85 for ends of lines.
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
+CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
+"""What no header that goes on may hold."""
 
 
 def forwarded_request_headers(
@@ -83,7 +84,7 @@ def switching_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     return [
         (name, value)
         for name, value in headers
-        if _HANDSHAKE.fullmatch(name.lower()) and not _CONTROL.search(name + value)
+        if _HANDSHAKE.fullmatch(name.lower()) and not CONTROL.search(name + value)
     ]
 
 
@@ -110,7 +111,7 @@ def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         for name, value in received
         if not _HOP_BY_HOP.fullmatch(_key(name))
         and name.lower() not in dropped
-        and not _CONTROL.search(name + value)
+        and not CONTROL.search(name + value)
     ]
 
 

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import attrs
 
+from menderproxy.wire.headers import CONTROL
 from menderproxy.wire.ranges import parse_content_range
 
 _MD5_TAG = re.compile(r'"([0-9a-fA-F]{32})"')
@@ -69,9 +70,9 @@ class RemoteObject:
             status=status,
             length=length,
             first=first,
-            etag=fields.get("etag"),
-            last_modified=fields.get("last-modified"),
-            content_type=fields.get("content-type"),
+            etag=_shown(fields, "etag"),
+            last_modified=_shown(fields, "last-modified"),
+            content_type=_shown(fields, "content-type"),
             md5=_md5(fields, whole=status == 200),
             sha256=_sha256(fields) if status == 200 else None,
             retry_after=retry_after,
@@ -114,6 +115,12 @@ def _fields(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         if fields.setdefault(name, value) != value:
             fields[name] += ", " + value
     return fields
+
+
+def _shown(fields: dict[str, str], name: str) -> str | None:
+    """Give what devices are shown as well, unless some program could take it for two headers."""
+    value = fields.get(name)
+    return None if value is None or CONTROL.search(value.encode("latin-1")) else value
 
 
 def _check_body_is_plain(fields: dict[str, str]) -> None:

@@ -265,13 +265,6 @@ class FullTests(RoomTestCase):
             self.check_refused(self.ask(3))
         self.assertEqual(self.held(), [0])
 
-    def test_who_reads_reads_on(self) -> None:
-        """A device that is served by a file that just lost its name gets all of it."""
-        self.fill(1)
-        device = self.device(link(0), step=100)
-        self.directory.delete(link(0).cache_key)
-        self.assertEqual(device.received, thing(0).data)
-
 
 class TurnTests(RoomTestCase):
     """Several artifacts at once."""
