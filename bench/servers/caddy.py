@@ -1,0 +1,67 @@
+"""Caddy, for the device API: Go's ``ReverseProxy``, as the official gateway is built on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from bench.network import GATEWAY_ADDRESS, ORIGIN_ADDRESS
+from bench.origin import ORIGIN_NAME
+from bench.servers import Server, Site
+
+_CONFIGURATION = """\
+{{
+  admin off
+  auto_https off
+  persist_config off
+  servers {{
+    protocols h1
+    strict_sni_host insecure_off
+  }}
+}}
+(proxy) {{
+  reverse_proxy https://{origin}:443 {{
+    transport http {{
+      versions 1.1
+      tls_server_name {name}
+      tls_trust_pool file {ca}
+    }}
+  }}
+}}
+http://{address}:80 {{
+  import proxy
+}}
+https://{address}:443 {{
+  tls {certificate} {key} {{
+    protocols tls1.2 tls1.3
+    {mutual}
+  }}
+  import proxy
+}}
+"""
+_MUTUAL = """\
+client_auth {{
+      mode require_and_verify
+      trust_pool file {ca}
+    }}
+"""
+
+
+def _configure(site: Site) -> list[str]:
+    text = _CONFIGURATION.format(
+        address=GATEWAY_ADDRESS,
+        origin=ORIGIN_ADDRESS,
+        name=ORIGIN_NAME,
+        certificate=site.certificate,
+        key=site.key,
+        ca=site.ca,
+        mutual=_MUTUAL.format(ca=site.ca) if site.mutual else "",
+    )
+    home = f"HOME={site.directory}"
+    program = shutil.which("caddy", path=str(Path(sys.executable).parent)) or "caddy"
+    configuration = str(site.write("Caddyfile", text))
+    return ["env", home, program, "run", "--config", configuration, "--adapter", "caddyfile"]
+
+
+CADDY = Server("caddy", "caddy", _configure, api=frozenset({"plain", "tls", "mutual"}))
