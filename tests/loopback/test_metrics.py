@@ -92,7 +92,8 @@ class ArtifactTests(ArtifactTestCase):
     async def test_free_space(self) -> None:
         """What the disk has left shows as soon as the disk has been asked."""
         await self.start()
-        await self.scrape_until("cache_free_bytes")
+        numbers = await self.scrape_until("cache_free_bytes")
+        self.assertGreater(numbers.of("cache_free_bytes"), 0)
 
     async def scrape_until(self, name: str) -> Numbers:
         """Scrape until a number is there, and not zero."""

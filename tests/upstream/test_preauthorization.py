@@ -273,7 +273,7 @@ class TroubleTests(PreauthorizationTestCase):
     def test_after_the_first_call(self) -> None:
         """Trouble between two calls is trouble."""
         self.play((409, conflict()), (500, b""))
-        self.refused()
+        self.assertEqual(self.refused().retry_after, 18)
 
     def test_login_refused(self) -> None:
         """Without a login nothing can be done, and no device is told why."""

@@ -42,8 +42,9 @@ class ParseTests(SynchronousTestCase):
 
     def test_deepest(self) -> None:
         """An identity may be nested, within reason."""
-        levels = DEEPEST - 1
-        AuthRequest.parse(body('{"a":' + "[" * levels + "]" * levels + "}"))
+        nested = "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)
+        request = AuthRequest.parse(body(f'{{"a":{nested}}}'))
+        self.assertEqual(request.identity_text, f'{{"a":{nested}}}')
 
     def test_escaped_key(self) -> None:
         """Escapes in the body, as Go writes them, belong to JSON."""
