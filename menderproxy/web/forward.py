@@ -14,12 +14,12 @@ from menderproxy.upstream.answer import Answer
 from menderproxy.upstream.connector import Origin
 from menderproxy.upstream.errors import UpstreamUnavailable
 from menderproxy.web.answers import answer_later
-from menderproxy.web.bindings import BoundToken, TokenBindings
+from menderproxy.web.bindings import BoundToken, TokenBindings, TokenRefused
 from menderproxy.web.prefix import Prefix
 from menderproxy.web.relay import Relay
 from menderproxy.web.request import GatewayRequest
 from menderproxy.wire.body import Body
-from menderproxy.wire.device_token import bearer_token
+from menderproxy.wire.device_token import shown_tokens
 from menderproxy.wire.header_block import fit
 from menderproxy.wire.headers import forwarded_request_headers, returned_response_headers
 
@@ -115,9 +115,16 @@ class DeviceProxy(proxy.ReverseProxyResource):
         :raises TokenRefused: it is not this device's.
         """
         bindings, certificate = self.mender.bindings, request.channel.certificate
-        token = bearer_token(request.getHeader(b"authorization"))
-        if bindings is None or certificate is None or token is None:
+        headers = request.requestHeaders
+        tokens = shown_tokens(
+            headers.getRawHeaders(b"authorization", []), headers.getRawHeaders(b"cookie", [])
+        )
+        if bindings is None or certificate is None or not tokens:
             return None
+        if len(tokens) > 1:
+            # The server might go by another one than we do.
+            raise TokenRefused
+        (token,) = tokens
         return bindings.check(token, certificate.key)
 
     async def respond(self, request: GatewayRequest, answer: Answer) -> None:

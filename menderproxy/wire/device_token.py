@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from typing import Any
 
 _LONGEST = 16 * 1024
@@ -16,8 +17,26 @@ _LONGEST = 16 * 1024
 
 def bearer_token(authorization: bytes | None) -> bytes | None:
     """The token in an ``Authorization`` header, if there is one."""
-    scheme, _, token = (authorization or b"").strip().partition(b" ")
-    return token.strip() or None if scheme.lower() == b"bearer" else None
+    scheme, *rest = (authorization or b"").split(None, 1) or [b""]
+    return rest[0].strip() if rest and scheme.lower() == b"bearer" else None
+
+
+def shown_tokens(authorizations: Iterable[bytes], cookies: Iterable[bytes]) -> frozenset[bytes]:
+    """
+    All tokens of a request, wherever a server may look for one.
+
+    The Mender Server takes one from the first ``Authorization``, or else from a cookie ``JWT``.
+
+    :param authorizations: the values of all ``Authorization`` headers.
+    :param cookies: the values of all ``Cookie`` headers.
+    """
+    found = {bearer_token(value) for value in authorizations}
+    for value in cookies:
+        for cookie in value.split(b";"):
+            name, _, token = cookie.strip().partition(b"=")
+            if name == b"JWT":
+                found.add(token.strip(b'" '))
+    return frozenset(token for token in found if token)
 
 
 def claims(token: str) -> dict[str, Any]:

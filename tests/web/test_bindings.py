@@ -78,6 +78,22 @@ class BoundTests(MutualTLSTestCase):
         self.assertEqual(self.agent.asked, [])
         self.assertEqual(thief.reply().status, 401)
 
+    def test_hidden(self) -> None:
+        """It is found wherever the server may look for it, behind or before another token too."""
+        self.assertEqual(self.use_token(self.certified()), 200)
+        own, stolen = (b"Authorization", b"Bearer own"), b"the.device.token"
+        for headers in (
+            (TOKEN, own),
+            (own, TOKEN),
+            ((b"Authorization", b"Bearer\t" + stolen),),
+            ((b"Cookie", b"a=b; JWT=" + stolen),),
+            (own, (b"Cookie", b"JWT=" + stolen)),
+        ):
+            thief = self.certified()
+            thief.ask(b"PUT", API, *headers, body=b"[]")
+            self.assertEqual((self.agent.asked, thief.reply().status), ([], 401), headers)
+            thief.hang_up()
+
     def test_renewed(self) -> None:
         """A renewed certificate for the same key is the same device's."""
         key = new_key()
