@@ -368,6 +368,10 @@ def _feature_remarks(config: GatewayConfig) -> Iterator[tuple[str, str]]:
     if mtls.enabled and mtls.insecure_skip_client_expire_after is not None:
         path = "Features.mTLS.InsecureSkipClientExpireAfter"
         yield path, "devices get in with certificates that have expired"
+    proxy = features.artifacts_proxy
+    if mtls.enabled and proxy.enabled and proxy.gateway_url.startswith("http:"):
+        path = "Features.ArtifactsProxy.GatewayURL"
+        yield path, "devices get no artifact over http while Features.mTLS is enabled"
     if mtls.enabled and not config.https.enabled:
         yield "Features.mTLS.Enabled", "no device gets in while HTTPS is not enabled"
     if mtls.enabled and not (mtls.mender_token or mtls.mender_token_file):

@@ -241,6 +241,13 @@ class WarningTests(SynchronousTestCase):
         for key in ("MenderToken", "MenderTokenFile"):
             by_token = (*sound[:-2], (f"{MTLS}.{key}", "/hush"))
             self.assertEqual(config_with(*by_token).warnings, ())
+        self.assert_warns(
+            f"gw.conf: {PROXY}.GatewayURL: devices get no artifact over http while Features.mTLS is"
+            " enabled",
+            *sound,
+            (f"{PROXY}.Enabled", True),
+            (f"{PROXY}.GatewayURL", "http://gateway.example.com"),
+        )
         by_file = (*sound[:-1], (f"{MTLS}.MenderPasswordFile", "/hush"))
         self.assertEqual(config_with(*by_file).warnings, ())
         off = config_with((f"{MTLS}.InsecureSkipClientExpireAfter", "1h"))
