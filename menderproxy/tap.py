@@ -18,6 +18,7 @@ from menderproxy._version import __version__
 from menderproxy.config.load import DEFAULT_PATH, ConfigError, load_config
 from menderproxy.listen.inherited import passed_descriptors, sockets_by_listener, take_sockets
 from menderproxy.ops.logs import FORMATS, LEVELS, observer
+from menderproxy.ops.memory import keep_freed_memory, settle
 from menderproxy.ops.supervisor import Supervisor
 from menderproxy.ops.timers import run_monotonically
 
@@ -131,6 +132,7 @@ class Foreground(MultiService):
             stop = signal.getsignal(number)
             if callable(stop):
                 signal.signal(number, partial(self._stop_signal, stop))
+        settle()
         self._supervisor.ready()
         self._supervisor.watch()
 
@@ -180,6 +182,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    keep_freed_memory()
     run_monotonically(reactor)
     supervisor = Supervisor.from_environment(reactor, os.environ, os.getpid())
     try:

@@ -26,6 +26,7 @@ from menderproxy.config.model import GatewayConfig
 from menderproxy.upstream.agent import Agent
 from menderproxy.upstream.configured import store_agent
 from menderproxy.upstream.stores import Stores
+from menderproxy.upstream.uplink import Uplink
 from menderproxy.web.artifacts import ArtifactsResource, LinkRules
 from menderproxy.web.deployments import DeploymentsProxy
 from menderproxy.web.forward import MenderServer
@@ -68,12 +69,12 @@ def artifact_rooms(
     proxy = config.features.artifacts_proxy
     whitelist = _whitelist(proxy, mender.origin.host)
     agent = store_agent(config, reactor, whitelist)
-    stores = Stores(agent, whitelist)
+    uplink = _uplink(proxy.artifacts_cache, reactor, Stores(agent, whitelist))
     directory, cache = None, None
     if proxy.artifacts_cache.enabled:
         directory = CacheDirectory(Path(proxy.artifacts_cache.path))
         inspector = _inspector(proxy.artifacts_cache, reactor, directory, quiet_threads)
-        cache = _cache(proxy.artifacts_cache, reactor, world, directory, threads, stores, inspector)
+        cache = _cache(proxy.artifacts_cache, reactor, world, directory, threads, uplink, inspector)
     signer = LinkSigner(
         gateway_url=proxy.gateway_url,
         secret=_secret(proxy.artifacts_cache, directory),
@@ -81,7 +82,7 @@ def artifact_rooms(
     )
     stall, hold = config.limits.write_stall, proxy.artifacts_cache.hold_timeout
     rules = LinkRules(signer, whitelist, world.now, proxy.artifacts_cache.resume_grace)
-    passthrough = Passthrough(stores, reactor, hold=hold, stall=stall, jitter=world.jitter)
+    passthrough = Passthrough(uplink, reactor, hold=hold, stall=stall, jitter=world.jitter)
     seen = (lambda url: None) if cache is None else cache.remember
     relinker = Relinker(signer, whitelist, now=world.now, seen=seen)
     return ArtifactRooms(
@@ -107,20 +108,24 @@ def _whitelist(proxy: ArtifactsProxy, own_host: str) -> Whitelist:
         raise ConfigError(f"Features.ArtifactsProxy.DomainWhitelist: {error}") from None
 
 
+def _uplink(config: ArtifactsCache, reactor: Any, stores: Stores) -> Uplink:
+    return Uplink(reactor, stores, rate=config.max_uplink_rate, at_once=config.max_downloads)
+
+
 def _cache(
     config: ArtifactsCache,
     reactor: Any,
     world: World,
     directory: CacheDirectory,
     threads: DiskThreads,
-    stores: Stores,
+    uplink: Uplink,
     inspector: Callable[[Index], Inspection],
 ) -> ArtifactCache:
     return ArtifactCache(
         reactor,
         directory,
         threads,
-        stores.fetch,
+        uplink.fetch_in_turn,
         now=world.now,
         jitter=world.jitter,
         patience=Patience(unwanted=config.hold_timeout),

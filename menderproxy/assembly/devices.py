@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from twisted.application.internet import TimerService
 from twisted.application.service import IService
 from twisted.logger import Logger
@@ -22,6 +21,7 @@ from menderproxy.listen.refusal import Refusals
 from menderproxy.listen.reload import Reload
 from menderproxy.listen.revocation import Revocation
 from menderproxy.listen.tls import ServerTLS
+from menderproxy.listen.transport import SecurePorts
 from menderproxy.web.site import GatewaySite
 
 log = Logger()
@@ -55,8 +55,8 @@ class DeviceSide:
             listeners.append(Listener(reactor, "HTTP.Listen", at, site, sockets, for_probes=True))
         if self.tls is not None:
             at, sockets = config.https.listen, world.sockets.get("https", ())
-            secure = self.tls.wrap(site, reactor)
-            listeners.append(Listener(reactor, "HTTPS.Listen", at, secure, sockets))
+            ports = SecurePorts(self.tls)
+            listeners.append(Listener(reactor, "HTTPS.Listen", at, site, sockets, ports=ports))
         return tuple(listeners)
 
     def reload(
@@ -105,11 +105,12 @@ def device_side(config: GatewayConfig, world: World, refusals: Refusals) -> Devi
             revocation, grace=grace, now=world.now, authorities=_keys(credentials)
         )
     if credentials is not None:
-        if isinstance(credentials.identity.key, RSAPrivateKey):
+        if credentials.identity.slow_key:
             log.warn(
-                "HTTPS.ServerKey: {path}: an RSA key: to sign each connection's handshake with one"
+                "HTTPS.ServerKey: {path}: {kind}: to sign each connection's handshake with one"
                 " of the curve P-256 takes far less time",
                 path=files.key,
+                kind=credentials.identity.slow_key,
             )
         tls = ServerTLS(credentials.options, credentials.authorities, admission, refusals)
     return DeviceSide(

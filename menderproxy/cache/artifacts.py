@@ -136,9 +136,8 @@ class ArtifactCache(Service):
         """
         self._directory.claim()
         super().startService()  # type: ignore[no-untyped-call]
-        for stored in self._directory.scan():
-            entry = Entry(self._reactor, stored.meta, stored.served_at)
-            self.index.entries[stored.meta.key] = entry
+        for stored in sorted(self._directory.scan(), key=lambda one: one.served_at):
+            self.index.add(Entry(self._reactor, stored.meta, stored.served_at))
         for leftover in self._directory.leftovers():
             self.index.leftovers[leftover.key] = leftover
         for bad in self._directory.condemned():
@@ -238,7 +237,7 @@ class ArtifactCache(Service):
                 opening = self._threads.run(self._directory.open_object, key)
                 await shielded(opening.addCallback(self._opened, entry))
             assert entry.file is not None
-            entry.served(self._world.now())
+            self.index.served(entry, self._world.now())
             return entry.file
         finally:
             entry.opening -= 1
@@ -278,6 +277,6 @@ class ArtifactCache(Service):
         self.statistics.fills += 1
         entry = Entry(self._reactor, file.meta, self._world.now())
         entry.keep_open(file)
-        self.index.entries[download.key] = entry
+        self.index.add(entry)
         if self._inspection is not None:
             self._inspection.look_at(download.key)

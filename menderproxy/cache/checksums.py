@@ -9,6 +9,11 @@ from menderproxy.wire.remote import RemoteObject
 MAX_REJECTIONS = 3
 
 
+def needs_md5(stated: RemoteObject) -> bool:
+    """Whether the MD5 is what an object has to be compared by: there is nothing better."""
+    return stated.md5 is not None and stated.sha256 is None
+
+
 @attrs.define
 class Checksums:
     """
@@ -25,11 +30,12 @@ class Checksums:
         """Whether wrong bytes came so often that the next ones won't be right either."""
         return len(self._rejected) >= MAX_REJECTIONS
 
-    def accept(self, stated: RemoteObject, *, sha256: bytes, md5: bytes) -> bool:
+    def accept(self, stated: RemoteObject, *, sha256: bytes, md5: bytes | None) -> bool:
         """
         Whether to believe bytes with these digests.
 
         :param stated: what the store said of the object.
+        :param md5: ``None`` when it was not computed, see :func:`needs_md5`.
         """
         if stated.sha256 is not None:
             right = sha256 == stated.sha256

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_bytes
@@ -29,21 +28,8 @@ import attrs
 from menderproxy.cache.durable import sync_directory, write_safely
 from menderproxy.cache.errors import CacheDirectoryError
 from menderproxy.cache.fallocate import reserve
-from menderproxy.cache.meta import ArtifactMeta
-
-KEY = re.compile(r"[0-9a-f]{64}\Z")
-
-
-@attrs.frozen
-class StoredArtifact:
-    """
-    A finished artifact found on the disk.
-
-    :param served_at: Unix time at which it was last served, as far as we know.
-    """
-
-    meta: ArtifactMeta
-    served_at: float
+from menderproxy.cache.meta import KEY, ArtifactMeta
+from menderproxy.cache.scan import StoredArtifact, scan
 
 
 @attrs.frozen
@@ -155,34 +141,8 @@ class CacheDirectory:
     # Finished artifacts
 
     def scan(self) -> Iterator[StoredArtifact]:
-        """
-        Find the finished artifacts, and clear away what can't be one.
-
-        A file without a matching sidecar, or of another length than it says, was not
-        published by us: it goes.
-        """
-        # A file comes before its sidecar, which goes when the file has gone.
-        for path in sorted(self._objects.glob("??/*")):
-            if path.is_dir():
-                continue
-            if path.suffix == ".json" and path.with_suffix("").exists():
-                continue
-            stored = self._stored(path)
-            if stored is None:
-                path.unlink(missing_ok=True)
-            else:
-                yield stored
-
-    def _stored(self, data: Path) -> StoredArtifact | None:
-        if not KEY.match(data.name) or data != self.object_path(data.name):
-            return None
-        try:
-            meta, _ = ArtifactMeta.from_json(data.with_suffix(".json").read_bytes())
-            status = data.stat()
-        except (OSError, ValueError):
-            return None
-        good = meta.key == data.name and meta.length == status.st_size and meta.sha256
-        return StoredArtifact(meta, status.st_mtime) if good else None
+        """Find the finished artifacts, and clear away what can't be one."""
+        return scan(self._objects)
 
     def open_object(self, key: str) -> int:
         """

@@ -8,8 +8,9 @@ import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 
-from menderproxy.cache.checksums import MAX_REJECTIONS, Checksums
+from menderproxy.cache.checksums import MAX_REJECTIONS, Checksums, needs_md5
 from menderproxy.cache.continuity import Verdict, judge
+from menderproxy.cache.digests import Digests
 from menderproxy.cache.errors import (
     ArtifactChanged,
     ArtifactError,
@@ -22,9 +23,9 @@ from menderproxy.cache.inflow import Inflow, InflowBroken
 from menderproxy.cache.interruptible import Interruptible, Stopped
 from menderproxy.cache.lifecycle import Phase, lifecycle
 from menderproxy.cache.meta import ArtifactMeta
+from menderproxy.cache.part import Part
 from menderproxy.cache.patience import Backoff
 from menderproxy.cache.surroundings import StoreReply, Surroundings
-from menderproxy.cache.writer import Digests, Writer
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
 
@@ -37,7 +38,6 @@ class Download:
     :param url: a link to it; :meth:`freshen` brings newer ones.
     :param name: the artifact's name, for people.
     :ivar phase: where it is.
-    :ivar file: what is here of the artifact, once its length is known.
     """
 
     log = Logger()
@@ -46,13 +46,12 @@ class Download:
         self.key = key
         self.name = name
         self.phase = Phase.STARTING
-        self.file: ArtifactFile | None = None
         self._world = world
         self._url = url
         self._held: RemoteObject | None = None
         self._changed_at = 0.0
-        self._fd: int | None = None
-        self._writer: Writer | None = None
+        self._asked_at = 0.0
+        self._part: Part | None = None
         self._inflow: Inflow | None = None
         self._ended = False
         self._checksums = Checksums()
@@ -80,10 +79,11 @@ class Download:
         return waiting
 
     def _show_head(self) -> None:
-        if self.file is not None:
+        file = None if self._part is None else self._part.file
+        if file is not None:
             waiting, self._waiting_for_head = self._waiting_for_head, []
             for deferred in waiting:
-                deferred.callback(self.file)
+                deferred.callback(file)
 
     def freshen(self, url: StoreURL) -> None:
         """A newer link to the same artifact."""
@@ -95,7 +95,7 @@ class Download:
     @property
     def wanted(self) -> bool:
         """Whether a device waits for it."""
-        return bool(self._waiting_for_head) or (self.file is not None and self.file.users > 1)
+        return bool(self._waiting_for_head) or (self._part is not None and self._part.wanted)
 
     @property
     def promised(self) -> int:
@@ -128,8 +128,8 @@ class Download:
             raise await self._closed(error) from None
 
     def _all_here(self) -> bool:
-        return self._writer is not None and (
-            self._ended or self._writer.taken == self._expected_length()
+        return self._part is not None and (
+            self._ended or self._part.writer.taken == self._expected_length()
         )
 
     def _expected_length(self) -> int | None:
@@ -137,9 +137,9 @@ class Download:
 
     def _offset(self) -> int:
         """Where to go on; an object of unknown length has to be begun anew."""
-        if self._writer is None or self._expected_length() is None:
+        if self._part is None or self._expected_length() is None:
             return 0
-        return self._writer.taken
+        return self._part.writer.taken
 
     async def _take_up(self) -> None:
         """Go on with what an earlier process left."""
@@ -147,8 +147,12 @@ class Download:
         partial = await self._world.disk(self._world.directory.open_partial, self.key)
         if partial is None:
             return
-        meta, self._fd = partial.meta, partial.fd
-        await self._world.room.extend(partial.fd, meta.length)
+        meta = partial.meta
+        try:
+            await self._world.room.extend(partial.fd, meta.length)
+        except BaseException:
+            os.close(partial.fd)
+            raise
         self._held, self._changed_at = meta.remote, meta.changed_at
         self._follow(partial.fd, partial.offset, meta)
         self.log.info("{name}: going on at {offset}", name=self.name, offset=partial.offset)
@@ -160,6 +164,7 @@ class Download:
         url = self._url
         if self.phase is Phase.BROKEN:
             self._lifecycle.retried()
+        self._asked_at = self._world.now()
         try:
             reply = await self._waits.wait_for(
                 self._world.fetch(url, b"bytes=%d-" % offset if offset else None)
@@ -196,9 +201,10 @@ class Download:
         except BaseException:
             reply.body.abort()
             raise
-        assert self._writer is not None
-        before, broken = self._writer.taken, None
-        self._inflow = self._world.inflow(reply.body, self._writer, self._expected_length())
+        assert self._part is not None
+        writer = self._part.writer
+        before, broken = writer.taken, None
+        self._inflow = self._world.inflow(reply.body, writer, self._expected_length())
         try:
             await self._waits.wait_for(self._inflow.run())
             self._ended = True
@@ -214,48 +220,44 @@ class Download:
             await self._try_later(broken)
 
     def _check_disk(self) -> None:
-        if self._writer is not None and self._writer.failure is not None:
-            raise CacheUnusable(str(self._writer.failure))
+        if self._part is not None:
+            self._part.check()
 
     async def _prepare(self, verdict: Verdict, remote: RemoteObject) -> None:
         """Have a file that the bytes of this answer belong into."""
         if verdict is Verdict.CONTINUE:
-            assert self._held is not None
-            # Not every answer tells the checksums.
-            self._held = attrs.evolve(
-                self._held,
-                md5=self._held.md5 or remote.md5,
-                sha256=self._held.sha256 or remote.sha256,
-            )
+            self._learn_checksums(remote)
             return
         if verdict is Verdict.ANEW:
             await self._start_over("the store sends another object")
         if self._world.condemns(self.key, remote.etag, remote.length):
             raise ArtifactUnavailable("the store still has the version that was found bad")
-        self._fd = await self._world.room.create(self.key, remote.length)
+        fd = await self._world.room.create(self.key, remote.length)
         self._held = remote
+        # Whoever has bytes of an earlier version may come back for the rest, also when we forgot.
+        self._changed_at = max(self._changed_at, remote.made_after(self._asked_at))
         meta = None if remote.length is None else self._meta(remote, remote.length)
-        self._follow(self._fd, 0, meta)
+        self._follow(fd, 0, meta)
         if meta is not None:
             await self._world.disk(self._world.directory.save_partial, meta, 0)
 
-    def _follow(self, fd: int, offset: int, meta: ArtifactMeta | None) -> None:
-        def save(durable: int) -> None:
-            # Without a length the artifact can't be resumed, so there is no sidecar.
-            if meta is not None:
-                self._world.directory.save_partial(meta, durable)
-
-        self._writer = Writer(
-            self._world.clock, self._world.threads, fd, offset, on_commit=self._wrote, save=save
+    def _learn_checksums(self, remote: RemoteObject) -> None:
+        """Not every answer tells the checksums."""
+        assert self._held is not None and self._part is not None
+        self._held = attrs.evolve(
+            self._held,
+            md5=self._held.md5 or remote.md5,
+            sha256=self._held.sha256 or remote.sha256,
         )
-        if meta is not None:
-            self._have_file(fd, meta, offset)
-            self._show_head()
+        if needs_md5(self._held):
+            self._part.writer.want_md5()
 
-    def _have_file(self, fd: int, meta: ArtifactMeta, committed: int) -> ArtifactFile:
-        self.file = ArtifactFile(self._world.clock, fd, meta, committed=committed, whole=False)
-        self.file.acquire()
-        return self.file
+    def _follow(self, fd: int, offset: int, meta: ArtifactMeta | None) -> None:
+        assert self._held is not None
+        self._part = Part(
+            self._world, fd, offset, meta, md5=needs_md5(self._held), on_commit=self._wrote
+        )
+        self._show_head()
 
     def _meta(self, remote: RemoteObject, length: int) -> ArtifactMeta:
         return ArtifactMeta.of(
@@ -268,10 +270,9 @@ class Download:
         )
 
     def _wrote(self) -> None:
-        if self._writer is not None:
-            if self.file is not None:
-                self.file.commit(self._writer.committed)
-            if self._writer.failure is not None:
+        if self._part is not None:
+            self._part.show()
+            if self._part.writer.failure is not None:
                 self._waits.wake()
         if self._inflow is not None:
             self._inflow.written()
@@ -280,14 +281,10 @@ class Download:
 
     async def _checked(self) -> Digests | None:
         """The digests of what came, or ``None`` when it was wrong and is forgotten."""
-        assert self._writer is not None and self._held is not None
+        assert self._part is not None and self._held is not None
         self._lifecycle.received()
-        try:
-            digests = await self._writer.digests()
-        except OSError as error:
-            raise CacheUnusable(str(error)) from None
-        sha256, md5 = digests.sha256.digest(), digests.md5.digest()
-        if self._checksums.accept(self._held, sha256=sha256, md5=md5):
+        digests = await self._part.digests()
+        if self._checksums.accept(self._held, sha256=digests.sha256, md5=digests.md5):
             return digests
         self._lifecycle.rejected()
         why = "what the store sent doesn't match its checksum"
@@ -299,18 +296,14 @@ class Download:
 
     async def _publish(self, digests: Digests) -> ArtifactFile:
         """Let the last byte go, and give the artifact its name."""
-        assert self._writer is not None and self._held is not None and self._fd is not None
-        file = self.file
-        if file is None:
-            meta = self._meta(self._held, self._writer.committed)
-            file = self._have_file(self._fd, meta, self._writer.committed)
-        file.meta = attrs.evolve(
-            file.meta, sha256=digests.sha256.digest().hex(), stored_at=self._world.now()
+        part, held = self._part, self._held
+        assert part is not None and held is not None
+        meta = self._meta(held, part.writer.committed) if part.file is None else part.file.meta
+        file = part.complete(
+            attrs.evolve(meta, sha256=digests.sha256.hex(), stored_at=self._world.now())
         )
-        file.complete()
         self._show_head()
-        await self._writer.close(sync=False)
-        await self._world.disk(self._world.directory.publish, self._fd, file.meta)
+        await part.publish()
         self._lifecycle.published()
         return file
 
@@ -319,7 +312,7 @@ class Download:
         self.log.warn("{name}: starting over: {why}", name=self.name, why=why)
         if self._expected_length() is not None:
             self._changed_at = self._world.now()
-        await self._drop_file(ArtifactChanged(why), keep=False)
+        await self._drop(ArtifactChanged(why), keep=False)
         self._held, self._ended = None, False
 
     async def _closed(self, error: Exception) -> ArtifactError:
@@ -331,33 +324,23 @@ class Download:
         else:
             self.log.failure("download")
             reason = ArtifactUnavailable("internal error")
-        await self._drop_file(reason, keep=not isinstance(reason, CacheUnusable))
+        await self._drop(reason, keep=not isinstance(reason, CacheUnusable))
         self._failure = reason
         waiting, self._waiting_for_head = self._waiting_for_head, []
         for deferred in waiting:
             deferred.errback(reason)
         return reason
 
-    async def _drop_file(self, reason: ArtifactError, *, keep: bool) -> None:
+    async def _drop(self, reason: ArtifactError, *, keep: bool) -> None:
         """
-        Let go of the file.
+        Let go of what is here.
 
         :param keep: it stays on the disk, to go on with another time, if that can be done.
         """
-        writer, file, fd = self._writer, self.file, self._fd
-        self._writer, self.file, self._fd = None, None, None
-        # Without a length there is no sidecar, and no going on.
-        keep = keep and file is not None
-        if writer is not None:
-            await writer.close(sync=keep)
-        if file is not None:
-            if not file.whole:
-                file.break_off(reason)
-            file.release()
-        elif fd is not None:
-            os.close(fd)
+        part, self._part = self._part, None
+        kept = part is not None and await part.close(reason, sync=keep)
         try:
-            if keep:
+            if kept:
                 await self._world.room.leave(self.key)
             else:
                 await self._world.disk(self._world.directory.remove_partial, self.key)
@@ -382,7 +365,7 @@ class Download:
         now, patience = self._world.clock.seconds(), self._world.patience
         if self._refused_at is None:
             self._refused_at = now
-        begun = self._writer is not None and self._writer.taken > 0
+        begun = self._part is not None and self._part.writer.taken > 0
         until = self._refused_at + (patience.unwanted if begun else patience.fresher_link)
         if self._url == used and now < until:
             self.log.warn(

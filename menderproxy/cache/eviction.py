@@ -27,14 +27,17 @@ def choose(candidates: Iterable[Candidate], needed: int) -> list[str] | None:
     """
     Choose what must go to free *needed* bytes.
 
+    :param candidates: the one served longest ago first; no more of them are looked at than needed.
     :returns: keys, the one served longest ago first; ``None`` when even all of them together
         would not do, and so none should go.
     """
     chosen: list[str] = []
-    free = [candidate for candidate in candidates if not candidate.in_use]
-    for candidate in sorted(free, key=lambda one: (one.served_at, one.key)):
-        if needed <= 0:
-            break
-        chosen.append(candidate.key)
-        needed -= candidate.length
-    return chosen if needed <= 0 else None
+    if needed <= 0:
+        return chosen
+    for candidate in candidates:
+        if not candidate.in_use:
+            chosen.append(candidate.key)
+            needed -= candidate.length
+            if needed <= 0:
+                return chosen
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from heapq import merge
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -25,6 +26,9 @@ class Entry:
     :ivar opening: devices that are about to use it.
     :ivar file: it, while it is open.
     """
+
+    # There may be ten thousand.
+    __slots__ = ("_clock", "_closing", "file", "meta", "opening", "served_at")
 
     def __init__(self, clock: IReactorTime, meta: ArtifactMeta, served_at: float):
         self.meta = meta
@@ -77,6 +81,8 @@ class Index:
     All that lies in the cache's directory, but for what is in flight.
 
     :param in_flight: keys that a download works on.
+    :ivar entries: the finished artifacts by key, the one served longest ago first: see
+        :meth:`add` and :meth:`served`.
     :ivar condemned: artifacts that are bad at the store itself, by key: two downloads of them
         brought the same bad bytes.
     """
@@ -93,20 +99,34 @@ class Index:
         stored = sum(entry.meta.length for entry in self.entries.values())
         return stored + sum(leftover.length for leftover in self.leftovers.values())
 
-    def candidates(self) -> list[Candidate]:
-        """What could make room."""
+    def add(self, entry: Entry) -> None:
+        """A finished artifact, served after all others."""
+        self.entries.pop(entry.meta.key, None)
+        self.entries[entry.meta.key] = entry
+
+    def served(self, entry: Entry, now: float) -> None:
+        """An artifact is served now."""
+        entry.served(now)
+        # It may have been forgotten while it was being opened.
+        if self.entries.get(entry.meta.key) is entry:
+            self.add(entry)
+
+    def candidates(self) -> Iterator[Candidate]:
+        """What could make room, the one served longest ago first."""
+        return merge(self._idle_longest(), self._leftovers(), key=lambda one: one.served_at)
+
+    def _idle_longest(self) -> Iterator[Candidate]:
+        for key, entry in self.entries.items():
+            yield Candidate(key, entry.meta.length, entry.served_at, entry.in_use)
+
+    def _leftovers(self) -> list[Candidate]:
         busy = set(self._in_flight())
-        return [
-            *(
-                Candidate(key, entry.meta.length, entry.served_at, entry.in_use)
-                for key, entry in self.entries.items()
-            ),
-            *(
-                Candidate(one.key, one.length, one.used_at, one.key in busy)
-                for one in self.leftovers.values()
-                if one.key not in self.entries
-            ),
-        ]
+        found = (
+            Candidate(one.key, one.length, one.used_at, one.key in busy)
+            for one in self.leftovers.values()
+            if one.key not in self.entries
+        )
+        return sorted(found, key=lambda one: one.served_at)
 
     def condemns(self, key: str, etag: str | None, length: int | None) -> bool:
         """Whether the store still has the version that was found bad."""

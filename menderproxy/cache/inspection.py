@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class Inspection:
         self._interval = interval
         self._clock = clock
         self._waits = Interruptible(clock)
-        self._queue: deque[tuple[Look, str]] = deque()
+        self._queue: OrderedDict[tuple[Look, str], None] = OrderedDict()
         self._working: Deferred[None] | None = None
         # Not a LoopingCall: making one installs the default reactor.
         self._next_scrub: IDelayedCall | None = None
@@ -68,7 +68,7 @@ class Inspection:
     def start(self) -> None:
         """Look at what no earlier process has looked at, and begin to scrub."""
         self._waits = Interruptible(self._clock)
-        for key, entry in self._index.entries.items():
+        for key, entry in list(self._index.entries.items()):
             if not entry.meta.verified:
                 self.look_at(key)
         self._schedule_scrub()
@@ -98,8 +98,7 @@ class Inspection:
             self._enqueue(self._read_again, key)
 
     def _enqueue(self, look: Look, key: str) -> None:
-        if (look, key) not in self._queue:
-            self._queue.append((look, key))
+        self._queue.setdefault((look, key))
         if self._working is None:
             self._working = Deferred()
             Deferred.fromCoroutine(self._work()).addErrback(self._failed).chainDeferred(
@@ -112,7 +111,7 @@ class Inspection:
     async def _work(self) -> None:
         try:
             while self._queue:
-                look, key = self._queue.popleft()
+                (look, key), _ = self._queue.popitem(last=False)
                 entry = self._index.entries.get(key)
                 if entry is not None:
                     await self._look(look, entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Self
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from menderproxy.wire.remote import RemoteObject
 
 FORMAT = 1
+KEY = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @attrs.frozen
@@ -26,8 +28,9 @@ class ArtifactMeta:
     :param content_type: the store's Content-Type, as it came.
     :param store_md5: hex digest of the whole as the store gave it, empty when it gave none.
     :param store_sha256: the same, SHA-256.
-    :param changed_at: Unix time at which this version was first seen *in place of another*;
-        0 when it is the only one we know. Links issued before that may belong to the other.
+    :param changed_at: Unix time before which this version was not at the store: when it was seen
+        *in place of another*, or was made by the store's account, whichever is later; 0 when
+        neither is known. Links issued before that may belong to another.
     :param sha256: hex digest of the whole, once it is whole.
     :param stored_at: Unix time at which it became whole.
     :param verified: what the inspection found: empty before it, then ``good``, ``signed`` or why
@@ -104,8 +107,7 @@ class ArtifactMeta:
         document = json.loads(text)
         if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
             raise ValueError("not a sidecar of this format")
-        names = [field.name for field in attrs.fields(cls)]
-        values = {name: document.pop(name) for name in names if name in document}
+        values = {name: document.pop(name) for name in _TYPES if name in document}
         try:
             meta = cls(**values)
         except TypeError as error:
@@ -114,17 +116,31 @@ class ArtifactMeta:
         return meta, document
 
     def _check_types(self) -> None:
-        digests = (self.store_md5, self.store_sha256, self.sha256)
-        texts = (self.key, self.source, self.name, *digests, self.verified)
-        optional = (self.etag, self.last_modified, self.content_type)
-        numbers = (self.length, self.changed_at, self.stored_at)
-        if not (
-            all(isinstance(text, str) for text in texts)
-            and all(text is None or isinstance(text, str) for text in optional)
-            and all(type(number) in (int, float) for number in numbers)
-            and isinstance(self.length, int)
-            and self.length >= 0
-        ):
-            raise ValueError("a value of the wrong type")
-        for digest in digests:
+        for name, types in _TYPES.items():
+            if type(getattr(self, name)) not in types:
+                raise ValueError(f"{name}: a value of the wrong type")
+        if self.length < 0:
+            raise ValueError("length: negative")
+        for digest in (self.store_md5, self.store_sha256, self.sha256):
             bytes.fromhex(digest)
+
+
+_TEXT = (str,)
+_TEXT_OR_NONE = (str, type(None))
+_NUMBER = (int, float)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "key": _TEXT,
+    "source": _TEXT,
+    "name": _TEXT,
+    "length": (int,),
+    "etag": _TEXT_OR_NONE,
+    "last_modified": _TEXT_OR_NONE,
+    "content_type": _TEXT_OR_NONE,
+    "store_md5": _TEXT,
+    "store_sha256": _TEXT,
+    "changed_at": _NUMBER,
+    "sha256": _TEXT,
+    "stored_at": _NUMBER,
+    "verified": _TEXT,
+}
+"""Of each value, what JSON may give for it."""

@@ -10,6 +10,9 @@ from menderproxy.cache.file import ArtifactFile
 from menderproxy.cache.statistics import Statistics
 from menderproxy.cache.threads import Threads, shielded
 
+STEP = 128 * 1024
+"""Bytes that Linux reads ahead, so that they come into memory together."""
+
 
 class Reader:
     """
@@ -32,6 +35,8 @@ class Reader:
         self.position = first
         self._end = last + 1
         self._open = True
+        self._warm_until = 0
+        self._probe = bytearray(1)
         file.acquire()
         statistics.readers += 1
 
@@ -49,50 +54,75 @@ class Reader:
         """Fires when more may be available; fails when no more will come."""
         return self._file.grown()
 
-    def read(self, most: int) -> bytes | None:
-        """
-        Read up to *most* available bytes, if memory has them.
+    @property
+    def fd(self) -> int:
+        """The open file."""
+        return self._file.fd
 
-        :returns: ``None`` when the disk would have to be waited for: see :meth:`read_slowly`.
-        :raises OSError: the disk fails.
+    def ready(self, most: int) -> int:
+        """
+        How many of the next *most* bytes are available, and in memory.
+
+        Looked at in steps, as the system reads files: a page of its cache could be missing in
+        between, and cost the time of one read from the disk.
         """
         size = min(most, self.available)
-        buffer = bytearray(size)
-        try:
-            count = os.preadv(self._file.fd, [buffer], self.position, os.RWF_NOWAIT)
-        except OSError:
-            # Not in memory, or a file system that can't tell: the thread finds out.
-            return None
-        if count == 0:
-            return None
-        self._has_read(count)
-        return bytes(memoryview(buffer)[:count])
+        known = max(0, min(size, self._warm_until - self.position))
+        if not known and size and not self._in_memory(self.position):
+            return 0
+        while known < size:
+            step = min(STEP, size - known)
+            if not self._in_memory(self.position + known + step - 1):
+                break
+            known += step
+        return known
 
-    def read_slowly(self, most: int) -> Deferred[bytes]:
+    def _in_memory(self, offset: int) -> bool:
+        try:
+            return os.preadv(self._file.fd, [self._probe], offset, os.RWF_NOWAIT) == 1
+        except OSError:
+            # It would have to wait, or the file system can't tell: a thread finds out.
+            return False
+
+    def read_into(self, buffer: memoryview) -> int:
         """
-        Read up to *most* available bytes in a thread.
+        Copy the next available bytes, if memory has them; the position stays.
+
+        :returns: 0 when there are none, or the disk would have to be waited for.
+        :raises OSError: the disk fails.
+        """
+        piece = buffer[: self.available]
+        is_warm = self.position + len(piece) <= self._warm_until
+        try:
+            return os.preadv(self._file.fd, [piece], self.position, 0 if is_warm else os.RWF_NOWAIT)
+        except OSError:
+            if is_warm:
+                raise
+            return 0
+
+    def warm(self, most: int) -> Deferred[None]:
+        """
+        Have the next *most* available bytes read into memory by a thread.
 
         Fails with :exc:`OSError` when the disk fails, or the file is shorter than it was.
         """
         size = min(most, self.available)
         # The file stays open for the thread, whatever becomes of the reader meanwhile.
         self._file.acquire()
-        reading = self._threads.run(os.pread, self._file.fd, size, self.position)
-        return shielded(reading.addBoth(self._let_go)).addCallback(self._advance)
+        reading = self._threads.run(_read_through, self._file.fd, self.position, size)
+        return shielded(reading.addBoth(self._let_go)).addCallback(self._is_warm)
 
-    def _let_go(self, result: bytes) -> bytes:
+    def _let_go(self, result: int) -> int:
         self._file.release()
         return result
 
-    def _advance(self, data: bytes) -> bytes:
-        if not data:
-            raise OSError("the cached file is shorter than it was")
-        self._has_read(len(data))
-        return data
+    def _is_warm(self, until: int) -> None:
+        self._warm_until = until
 
-    def _has_read(self, size: int) -> None:
-        self.position += size
-        self._statistics.serve(size)
+    def advance(self, count: int) -> None:
+        """So many of the next bytes went out."""
+        self.position += count
+        self._statistics.serve(count)
 
     def close(self) -> None:
         """Done with it, for whatever reason (may be called again)."""
@@ -100,3 +130,13 @@ class Reader:
             self._open = False
             self._statistics.readers -= 1
             self._file.release()
+
+
+def _read_through(fd: int, offset: int, size: int) -> int:
+    end = offset + size
+    while offset < end:
+        count = len(os.pread(fd, min(STEP, end - offset), offset))
+        if not count:
+            raise OSError("the cached file is shorter than it was")
+        offset += count
+    return end

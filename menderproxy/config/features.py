@@ -28,6 +28,10 @@ class ArtifactsCache:
         its connection is closed.
     :ivar max_size: what the cache may take on disk. Unset: whatever there is.
     :ivar min_free: what the cache leaves free on its disk.
+    :ivar max_uplink_rate: bytes a second that all downloads from stores together may take of the
+        line; the rest is for the device API. 0 for as many as come.
+    :ivar max_downloads: how many artifacts may come in at once; others wait in the order they were
+        asked for. 0 for any number.
     :ivar artifact_verify_keys: PEM files of public keys. An artifact that none of them has signed
         goes to quarantine as soon as it is complete; only devices that followed the download have
         it then.
@@ -72,6 +76,16 @@ class ArtifactsCache:
     )
     min_free: int = setting(
         "MinFree", kinds.SIZE, 0, "ARTIFACTS_PROXY_CACHE_MIN_FREE", extension=True
+    )
+    max_uplink_rate: int = setting(
+        "MaxUplinkRate",
+        kinds.SIZE,
+        0,
+        "ARTIFACTS_PROXY_CACHE_MAX_UPLINK_RATE",
+        extension=True,
+    )
+    max_downloads: int = setting(
+        "MaxDownloads", kinds.NUMBER, 0, "ARTIFACTS_PROXY_CACHE_MAX_DOWNLOADS", extension=True
     )
     artifact_verify_keys: tuple[str, ...] = setting(
         "ArtifactVerifyKeys",

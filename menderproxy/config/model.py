@@ -122,9 +122,14 @@ class Limits:
 
     :ivar max_request_body: bytes in the body of a device's request.
     :ivar max_connections: connections of devices at once.
+    :ivar max_connections_per_address: how many of them one address may have, by default half; an
+        IPv6 network of 64 bits counts as one address. 0 for as many as there are: with a balancer
+        in front, all have its address.
     :ivar header_timeout: for the head of a request to arrive.
     :ivar idle_timeout: between two requests on a connection.
     :ivar body_timeout: for the body of a request to arrive.
+    :ivar max_unsent: bytes that the kernel may hold for a slow device besides those on their way; a
+        fast one may have sixteen times as much.
     :ivar write_stall: for a device to take none of the bytes that are sent to it.
     :ivar upstream_connect_timeout: for a connection to an upstream, name look-up included.
     :ivar upstream_response_timeout: for the head of an upstream's answer.
@@ -137,6 +142,9 @@ class Limits:
         "MaxRequestBody", kinds.POSITIVE_SIZE, "1MiB", "LIMITS_MAX_REQUEST_BODY"
     )
     max_connections: int = _limit("MaxConnections", kinds.COUNT, 4096, "LIMITS_MAX_CONNECTIONS")
+    max_connections_per_address: int | None = _limit(
+        "MaxConnectionsPerAddress", kinds.NUMBER, None, "LIMITS_MAX_CONNECTIONS_PER_ADDRESS"
+    )
     header_timeout: float = _limit(
         "HeaderTimeout", kinds.POSITIVE_DURATION, "10s", "LIMITS_HEADER_TIMEOUT"
     )
@@ -146,6 +154,7 @@ class Limits:
     body_timeout: float = _limit(
         "BodyTimeout", kinds.POSITIVE_DURATION, "60s", "LIMITS_BODY_TIMEOUT"
     )
+    max_unsent: int = _limit("MaxUnsent", kinds.POSITIVE_SIZE, "128KiB", "LIMITS_MAX_UNSENT")
     write_stall: float = _limit("WriteStall", kinds.POSITIVE_DURATION, "5m", "LIMITS_WRITE_STALL")
     upstream_connect_timeout: float = _limit(
         "UpstreamConnectTimeout", kinds.POSITIVE_DURATION, "10s", "LIMITS_UPSTREAM_CONNECT_TIMEOUT"
@@ -161,6 +170,13 @@ class Limits:
     )
     drain_delay: float = _limit("DrainDelay", kinds.DURATION, "0s", "LIMITS_DRAIN_DELAY")
     drain_timeout: float = _limit("DrainTimeout", kinds.DURATION, "25s", "LIMITS_DRAIN_TIMEOUT")
+
+    @property
+    def connections_per_address(self) -> int:
+        """What :attr:`max_connections_per_address` comes to; no more than there may be at all."""
+        if self.max_connections_per_address is None:
+            return max(1, self.max_connections // 2)
+        return min(self.max_connections_per_address or self.max_connections, self.max_connections)
 
 
 @attrs.frozen(kw_only=True)

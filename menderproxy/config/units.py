@@ -240,6 +240,7 @@ def parse_proxy(text: str) -> str:
         raise ValueError("only http:// proxies are supported")
     shape = _PROXY.fullmatch(text)
     try:
+        text.encode("utf-8")  # A variable may hold any bytes.
         Authority.parse(shape[1] if shape else "")
     except ValueError:
         raise ValueError("not of the form [http://][user:password@]host[:port]") from None

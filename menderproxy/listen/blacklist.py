@@ -17,6 +17,8 @@ QUOTED = 40
 """How many characters of a line that can't be read are repeated in the remark about it."""
 REMARKS = 20
 """How many lines are remarked upon; of the others only the number is told."""
+MOST_MARKS = 16
+"""How many ``#`` behind an issuer's name are tried as a comment's first: names hardly have any."""
 
 # Spelled out, as IGNORECASE doubles the time that a million lines take.
 _SERIAL = re.compile(
@@ -189,7 +191,7 @@ def _names(text: bytes) -> set[x509.Name]:
     """
     name = text.removeprefix(b"issuer=")
     ends = [each.start() for each in re.finditer(b"(?<!=)#", name)]
-    readings = (_name(name[:end].strip()) for end in (*ends, len(name)))
+    readings = (_name(name[:end].strip()) for end in (*ends[:MOST_MARKS], len(name)))
     names = {each for each in readings if each is not None}
     if not names:
         raise ValueError("no issuer's name, as RFC 4514 has it, after the serial number")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import attrs
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+KNOWN_AUTHORITIES = 64
+"""How many authorities' names and keys are remembered, so as not to decode them for each device."""
 
 
 @attrs.frozen
@@ -57,10 +62,12 @@ class ClientCertificate:
         issuers = chain[1:] or chain
         return cls(
             subject=loggable_name(leaf.subject),
-            issuer=loggable_name(leaf.issuer),
+            issuer=_shared(leaf.issuer)[1],
             not_after=leaf.not_valid_after_utc.timestamp(),
             path=tuple(
-                Issued(each.serial_number, each.issuer, key_hash(issuer), key_hash(each))
+                Issued(
+                    each.serial_number, _shared(each.issuer)[0], key_hash(issuer), key_hash(each)
+                )
                 for each, issuer in zip(chain, issuers, strict=False)
             ),
         )
@@ -84,13 +91,30 @@ class ClientCertificate:
         return f"certificate {self.serial} of {self.subject} by {self.issuer}"
 
 
+@lru_cache(KNOWN_AUTHORITIES)
+def _shared(issuer: x509.Name) -> tuple[x509.Name, str]:
+    """An issuer's name, and as text: each once in memory for all of its devices."""
+    return issuer, loggable_name(issuer)
+
+
+@lru_cache(KNOWN_AUTHORITIES)
 def key_hash(certificate: x509.Certificate) -> bytes:
     """SHA-256 of a certificate's public key, as a DER SubjectPublicKeyInfo."""
     digest = Hash(SHA256())
-    digest.update(
-        certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    )
+    key = public_key(certificate)
+    digest.update(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     return digest.finalize()
+
+
+@lru_cache(4)
+def public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """
+    A certificate's public key: decoded once where it is asked for several times in a row.
+
+    :raises ValueError: it is malformed.
+    :raises UnsupportedAlgorithm: it is of an unknown kind.
+    """
+    return certificate.public_key()
 
 
 def serial_text(serial: int) -> str:
@@ -102,4 +126,6 @@ def serial_text(serial: int) -> str:
 def loggable_name(name: x509.Name) -> str:
     """A name as it may stand in a line of a log, whatever its author put into it."""
     text = name.rfc4514_string()
-    return "".join(each if each.isprintable() else "?" for each in text)[:200]
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else "?" for each in text)
+    return text[:200]

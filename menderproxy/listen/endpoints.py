@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
 from menderproxy.config.units import ListenAddress
+from menderproxy.listen.transport import Ports
 
 BACKLOG = 1024
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
@@ -34,6 +35,7 @@ class Listener(Service):
     :param address: an empty host means every address, IPv6 and IPv4.
     :param factory: serves the connections.
     :param inherited: sockets that listen already; the address does not count then.
+    :param ports: opens the port; plain ones by default.
     :param for_probes: whether it is to stay open while the gateway drains, for those who look
         whether it wants requests. An inherited socket never is: who passed it keeps it open, and
         whoever connects waits there for the next process.
@@ -50,6 +52,7 @@ class Listener(Service):
         factory: IProtocolFactory,
         inherited: Sequence[socket.socket] = (),
         *,
+        ports: Ports | None = None,
         for_probes: bool = False,
     ):
         self.for_probes = for_probes and not inherited
@@ -58,6 +61,7 @@ class Listener(Service):
         self._address = address
         self._factory = factory
         self._inherited = inherited
+        self._opener = Ports() if ports is None else ports
         self._ports: list[IListeningPort] = []
 
     def privilegedStartService(self) -> None:
@@ -93,11 +97,7 @@ class Listener(Service):
         return _address(self._ports[0]) if self._ports else self._address
 
     def _adopt(self) -> list[IListeningPort]:
-        # The reactor takes a duplicate of each, and leaves the original as it is.
-        return [
-            self._reactor.adoptStreamPort(each.fileno(), each.family, self._factory)
-            for each in self._inherited
-        ]
+        return [self._opener.adopt(self._reactor, self._factory, each) for each in self._inherited]
 
     def _listen(self) -> IListeningPort:
         try:
@@ -120,10 +120,13 @@ class Listener(Service):
         return self._listen_at("0.0.0.0")
 
     def _listen_at(self, interface: str) -> IListeningPort:
-        port: IListeningPort = self._reactor.listenTCP(
-            self._address.port, self._factory, backlog=BACKLOG, interface=interface
+        return self._opener.listen(
+            self._reactor,
+            self._factory,
+            interface=interface,
+            port=self._address.port,
+            backlog=BACKLOG,
         )
-        return port
 
 
 def _address(port: IListeningPort) -> ListenAddress:

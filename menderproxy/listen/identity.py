@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -37,6 +37,20 @@ class ServerIdentity:
     chain: tuple[x509.Certificate, ...]
     key: ServerKey = attrs.field(repr=False, eq=False)
 
+    @property
+    def slow_key(self) -> str:
+        """
+        The kind of its key, if another kind would spare much of each handshake, else empty.
+
+        OpenSSL has code of its own for P-256; it signs several times as fast with that.
+        """
+        match self.key:
+            case RSAPrivateKey():
+                return "an RSA key"
+            case EllipticCurvePrivateKey(curve=curve) if not isinstance(curve, SECP256R1):
+                return f"a key of the curve {curve.name}"
+        return ""
+
 
 @implementer(IOpenSSLTrustRoot)
 @attrs.frozen
@@ -46,9 +60,19 @@ class ClientAuthorities:
 
     Each is trusted by itself, roots and intermediates alike, as in Go. Devices often send no
     intermediates, so those have to be here.
+
+    :ivar encoded: the same as OpenSSL encodes them, to look one up.
     """
 
     certificates: tuple[x509.Certificate, ...]
+    encoded: frozenset[bytes] = attrs.field(init=False, eq=False, repr=False)
+
+    @encoded.default
+    def _encode(self) -> frozenset[bytes]:
+        return frozenset(
+            crypto.dump_certificate(crypto.FILETYPE_ASN1, crypto.X509.from_cryptography(each))
+            for each in self.certificates
+        )
 
     def _addCACertsToContext(self, context: SSL.Context) -> None:
         # The one method of Twisted's private IOpenSSLTrustRoot.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -15,8 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 
 from menderproxy.listen.client_certificate import Issued, key_hash, loggable_name
 
-_PEM_BEGIN = b"-----BEGIN X509 CRL-----"
-_PEM = re.compile(_PEM_BEGIN + b".+?-----END X509 CRL-----", re.DOTALL)
+_PEM_BEGIN, _PEM_END = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
 _WEAK_HASHES = (hashes.MD5, hashes.SHA1)
 _UNDERSTOOD = (x509.AuthorityKeyIdentifier, x509.IssuerAlternativeName)
 _UNDERSTOOD_OF_ENTRIES = (x509.CRLReason, x509.InvalidityDate)
@@ -144,13 +142,13 @@ class RevocationLists:
         :param now: Unix time.
         :param authority: whether it is the certificate of an authority, not of a device.
         """
-        lists = self._lists.get((issued.issuer, issued.issuer_key), ())
-        if any(issued.serial in each.serials for each in lists):
-            return Status.REVOKED
-        found = [each.state(now) for each in lists if each.covers(authority=authority)]
-        if not found:
-            return Status.MISSING
-        return next((each for each in found if each is not Status.GOOD), Status.GOOD)
+        status = Status.MISSING
+        for each in self._lists.get((issued.issuer, issued.issuer_key), ()):
+            if issued.serial in each.serials:
+                return Status.REVOKED
+            if status in (Status.MISSING, Status.GOOD) and each.covers(authority=authority):
+                status = each.state(now)
+        return status
 
     def overdue(self, now: float) -> tuple[str, ...]:
         """Name the lists that are not in force and the authorities without one, a line each."""
@@ -200,14 +198,15 @@ def _read(
 
 def _encoded(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     """Split a file into lists, each with a name for errors about it."""
-    blocks = _PEM.findall(content)
-    if len(blocks) != content.count(_PEM_BEGIN):
+    # Not by a regular expression: each beginning would be followed to the end of the file.
+    _, *parts = content.split(_PEM_BEGIN)
+    if any(_PEM_END not in part for part in parts):
         raise RevocationListError(f"{path}: a revocation list in PEM has no end")
-    if len(blocks) < 2:
-        yield path, blocks[0] if blocks else content
-        return
-    for number, block in enumerate(blocks, 1):
-        yield f"{path}, list {number}", block
+    if not parts:
+        yield path, content
+    for number, part in enumerate(parts, 1):
+        place = f"{path}, list {number}" if len(parts) > 1 else path
+        yield place, _PEM_BEGIN + part.partition(_PEM_END)[0] + _PEM_END
 
 
 def _decoded(place: str, encoded: bytes) -> x509.CertificateRevocationList:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import socket
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from OpenSSL import SSL, crypto
@@ -10,11 +11,9 @@ from twisted.internet.interfaces import (
     IAcceptableCiphers,
     ICipher,
     IOpenSSLServerConnectionCreator,
-    IProtocolFactory,
-    IReactorTime,
 )
 from twisted.internet.ssl import CertificateOptions, TLSVersion
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from menderproxy.listen.admission import Admission
@@ -22,6 +21,10 @@ from menderproxy.listen.client_certificate import ClientCertificate
 from menderproxy.listen.identity import ClientAuthorities, ServerIdentity
 from menderproxy.listen.refusal import Refusals
 from menderproxy.listen.verification import Verification
+from menderproxy.transport.secure import PARTIAL_WRITE
+
+if TYPE_CHECKING:
+    from menderproxy.listen.transport import SecureServer
 
 VERSIONS = {
     "1.0": TLSVersion.TLSv1_0,
@@ -52,6 +55,9 @@ LEGACY = (
     "@SECLEVEL=0",
 )
 """What TLS 1.0 and 1.1 need besides; used only when the configuration asks for them."""
+
+SESSION_LIFETIME = 3600
+"""Seconds for which a device may resume its session: most ask for updates every half an hour."""
 
 
 @implementer(ICipher)
@@ -85,7 +91,10 @@ def server_options(
     """
     Make what each connection is made from.
 
-    Sessions are not resumed: a resumed one would not show its certificate again.
+    A device may resume its session by a ticket, which saves both sides most of a handshake. The key
+    of the tickets is in these options only, so that it changes with each start and each time that
+    a file has changed; until then, who steals it from memory can read what was sent by TLS 1.2.
+    With mutual TLS there are no tickets: a resumed session would not show its certificate again.
 
     :param minimum_version: ``"1.0"`` to ``"1.3"``.
     :param authorities: who vouches for devices; ``None`` when they need no certificate.
@@ -104,10 +113,13 @@ def server_options(
             extraCertChain=[crypto.X509.from_cryptography(issuer) for issuer in issuers],
             acceptableCiphers=Ciphers(MODERN + LEGACY if old else MODERN),
             trustRoot=authorities,
+            enableSessionTickets=authorities is None,
             **bounds,
         )
         # What OpenSSL dislikes it says here, and not to the first device.
-        options.getContext()
+        context = options.getContext()
+        context.clear_mode(PARTIAL_WRITE)
+        context.set_timeout(SESSION_LIFETIME)
     except SSL.Error as error:
         raise ValueError(", ".join(entry[-1] for entry in error.args[0])) from None
     return options
@@ -140,46 +152,45 @@ class ServerTLS:
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the connection object for one TLS connection (called by Twisted)."""
         connection: SSL.Connection = self.options.serverConnectionForTLS(tlsProtocol)
-        if self._admission is not None:
-            trusted = () if self.authorities is None else self.authorities.certificates
-            verification = Verification(
-                self._admission, self._refusals, trusted, lambda: _address(tlsProtocol)
-            )
-            connection.set_verify(
-                SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verification.check
-            )
+        self._verify(connection, tlsProtocol)
         return connection
 
-    def wrap(self, factory: IProtocolFactory, clock: IReactorTime) -> TLSMemoryBIOFactory:
-        """The factory behind TLS."""
-        secure = TLSMemoryBIOFactory(self, False, factory, clock)
-        secure.protocol = DeviceProtocol
-        return secure
+    def on_socket(self, transport: SecureServer, sock: socket.socket) -> SSL.Connection:
+        """Make the server's side of TLS on the socket of a connection that came in."""
+        connection = SSL.Connection(self.options.getContext(), sock)
+        connection.set_accept_state()
+        # Twisted's ALPN callback asks the factory behind this for the protocols it speaks.
+        connection.set_app_data(_Wrapping(_Factory(transport.server.factory)))
+        self._verify(connection, transport)
+        return connection
+
+    def _verify(self, connection: SSL.Connection, transport: Any) -> None:
+        if self._admission is None:
+            return
+        trusted = frozenset() if self.authorities is None else self.authorities.encoded
+        transport.verification = verification = Verification(
+            self._admission, self._refusals, trusted, lambda: _address(transport)
+        )
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verification.check)
 
 
-class DeviceProtocol(TLSMemoryBIOProtocol):
-    """A device's TLS connection."""
+@attrs.frozen
+class _Factory:
+    wrappedFactory: object
 
-    def dataReceived(self, data: bytes) -> None:
-        """Take bytes; whatever a stranger sends instead of a handshake costs no traceback."""
-        try:
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
-        except IndexError:
-            # A goodbye within the handshake is an error without a text, and Twisted looks for one.
-            handle = self.getHandle()  # type: ignore[no-untyped-call]
-            if isinstance(handle, SSL.Connection) and handle.get_peer_finished() is not None:
-                raise
-            self.abortConnection()  # type: ignore[no-untyped-call]
+
+@attrs.frozen
+class _Wrapping:
+    """In place of Twisted's own TLS protocol, as far as its ALPN callback looks at it."""
+
+    factory: _Factory
 
 
 def client_certificate(transport: object) -> ClientCertificate | None:
     """The certificate that a device showed at the handshake which is just over."""
-    handle = getattr(transport, "getHandle", lambda: None)()
-    if not isinstance(handle, SSL.Connection):
-        return None
-    chain = handle.get_verified_chain(as_cryptography=True)
-    return ClientCertificate.from_chain(chain) if chain else None
+    verification = getattr(transport, "verification", None)
+    return verification.certificate if isinstance(verification, Verification) else None
 
 
-def _address(transport: TLSMemoryBIOProtocol) -> str:
+def _address(transport: Any) -> str:
     return str(getattr(transport.getPeer(), "host", "")).removeprefix("::ffff:")

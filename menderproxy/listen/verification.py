@@ -10,7 +10,9 @@ needs, OpenSSL would let anything pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
+from functools import lru_cache
+from hashlib import sha256
 from typing import TypeVar
 
 from cryptography import x509
@@ -23,10 +25,28 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 
 from menderproxy.listen.admission import CLOCK_HINT, Admission
-from menderproxy.listen.client_certificate import ClientCertificate, loggable_name, serial_text
+from menderproxy.listen.client_certificate import (
+    KNOWN_AUTHORITIES,
+    ClientCertificate,
+    loggable_name,
+    public_key,
+    serial_text,
+)
+from menderproxy.listen.recent import Recent
 from menderproxy.listen.refusal import Reason, Refusal, Refusals
 
 _E = TypeVar("_E", bound=x509.ExtensionType)
+_Fault = tuple[Reason, str]
+"""The rule that a certificate breaks, and why in words."""
+
+_KNOWN: Recent[ClientCertificate] = Recent(4096)
+"""
+The devices that came last and broke no rule, by the SHA-256 of their paths.
+
+Many devices open a connection for each request. What a path says is worked out at the first; time,
+trust and revocation are asked about at each. Nothing that strangers make up gets in here: OpenSSL
+has verified the signatures by then.
+"""
 
 SMALLEST_RSA = 2048
 SMALLEST_CURVE = 224
@@ -66,22 +86,29 @@ class Verification:
     """
     The verdict on one device, reached certificate by certificate as OpenSSL goes down the path.
 
-    :param trusted: the certificates that are trusted by themselves.
+    It lives as long as the connection, so it lets go of all but its outcome.
+
+    :ivar certificate: the device's, once it is found good.
+
+    :param trusted: the certificates that are trusted by themselves, as OpenSSL encodes them.
     :param device: tells its IP address, which nobody knows before its first bytes.
     """
+
+    __slots__ = ("_admission", "_device", "_path", "_refusals", "_trusted", "certificate")
 
     def __init__(
         self,
         admission: Admission,
         refusals: Refusals,
-        trusted: Collection[x509.Certificate],
+        trusted: Container[bytes],
         device: Callable[[], str],
     ):
+        self.certificate: ClientCertificate | None = None
         self._admission = admission
         self._refusals = refusals
         self._trusted = trusted
         self._device = device
-        self._path: list[x509.Certificate] = []
+        self._path: tuple[bytes, ...] = ()
 
     def check(
         self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
@@ -92,30 +119,44 @@ class Verification:
         What can't be understood is refused.
         """
         try:
-            refusal = self._refusal(certificate.to_cryptography(), error, depth, bool(ok))
+            encoded = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+            refusal = self._refusal(encoded, error, depth, bool(ok))
         except (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
             refusal = Refusal(Reason.MALFORMED, "a certificate that can't be understood")
         if refusal is not None:
             self._refusals.record(refusal, self._device())
         return refusal is None
 
-    def _refusal(
-        self, certificate: x509.Certificate, error: int, depth: int, ok: bool
-    ) -> Refusal | None:
+    def _refusal(self, encoded: bytes, error: int, depth: int, ok: bool) -> Refusal | None:
         if not ok:
+            certificate = x509.load_der_x509_certificate(encoded)
             # If it is overruled, OpenSSL asks again about the same certificate, without error.
             return (
                 None
                 if self._overruled(certificate, error, depth)
                 else _verdict(certificate, error, depth)
             )
-        self._path.insert(0, certificate)
-        broken = self._broken_rule(certificate, is_device=depth == 0)
-        if broken is not None:
-            return _about(certificate, *broken)
+        self._path = (encoded, *self._path)
         if depth == 0:
-            return self._admission.refusal(ClientCertificate.from_chain(self._path))
-        return None
+            return self._refusal_of_device(self._path)
+        fault = _authority_fault(encoded, encoded in self._trusted)
+        return None if fault is None else _about(x509.load_der_x509_certificate(encoded), *fault)
+
+    def _refusal_of_device(self, path: tuple[bytes, ...]) -> Refusal | None:
+        digest = sha256(b"".join(path)).digest()
+        is_trusted = path[0] in self._trusted
+        certificate = None if is_trusted else _KNOWN.get(digest)
+        if certificate is None:
+            chain = [x509.load_der_x509_certificate(each) for each in path]
+            fault = _device_fault(chain[0], is_trusted)
+            if fault is not None:
+                return _about(chain[0], *fault)
+            certificate = ClientCertificate.from_chain(chain)
+            _KNOWN.put(digest, certificate)
+        refusal = self._admission.refusal(certificate)
+        if refusal is None:
+            self.certificate, self._path, self._device = certificate, (), _gone
+        return refusal
 
     def _overruled(self, certificate: x509.Certificate, error: int, depth: int) -> bool:
         if error == _EXPIRED and depth == 0:
@@ -124,22 +165,34 @@ class Verification:
             return _is_for_clients(certificate) and _may_sign(certificate, certificates=depth > 0)
         return False
 
-    def _broken_rule(
-        self, certificate: x509.Certificate, *, is_device: bool
-    ) -> tuple[Reason, str] | None:
-        weakness = _weakness(certificate, signed=certificate not in self._trusted)
-        if weakness is not None:
-            return weakness
-        is_trusted = certificate in self._trusted
-        if not is_device:
-            # OpenSSL 3 takes a key usage alone for enough.
-            may_issue = is_trusted or _may_sign(certificate, certificates=True)
-            return None if may_issue else _VERDICTS[_NO_AUTHORITY]
-        if is_trusted or _is_authority(certificate):
-            return Reason.AUTHORITY_AS_CLIENT, "it is an authority's, not a device's"
-        if not (_is_for_clients(certificate) and _may_sign(certificate, certificates=False)):
-            return _VERDICTS[_WRONG_PURPOSE]
-        return None
+
+def _gone() -> str:
+    # To know the device any longer would tie its connection and this into a knot.
+    return ""
+
+
+@lru_cache(KNOWN_AUTHORITIES)
+def _authority_fault(encoded: bytes, is_trusted: bool) -> _Fault | None:
+    """Find the rule that an authority's certificate breaks at any time."""
+    certificate = x509.load_der_x509_certificate(encoded)
+    weakness = _weakness(certificate, signed=not is_trusted)
+    if weakness is not None:
+        return weakness
+    # OpenSSL 3 takes a key usage alone for enough.
+    may_issue = is_trusted or _may_sign(certificate, certificates=True)
+    return None if may_issue else _VERDICTS[_NO_AUTHORITY]
+
+
+def _device_fault(certificate: x509.Certificate, is_trusted: bool) -> _Fault | None:
+    """Find the rule that a device's certificate breaks at any time."""
+    weakness = _weakness(certificate, signed=not is_trusted)
+    if weakness is not None:
+        return weakness
+    if is_trusted or _is_authority(certificate):
+        return Reason.AUTHORITY_AS_CLIENT, "it is an authority's, not a device's"
+    if not (_is_for_clients(certificate) and _may_sign(certificate, certificates=False)):
+        return _VERDICTS[_WRONG_PURPOSE]
+    return None
 
 
 def _verdict(certificate: x509.Certificate, error: int, depth: int) -> Refusal:
@@ -179,19 +232,18 @@ def _may_sign(certificate: x509.Certificate, *, certificates: bool) -> bool:
 
 
 def _extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+    # To be told by an exception that there is none, as cryptography does, takes longer.
+    values = (each.value for each in certificate.extensions)
+    return next((value for value in values if isinstance(value, kind)), None)
 
 
-def _weakness(certificate: x509.Certificate, *, signed: bool) -> tuple[Reason, str] | None:
+def _weakness(certificate: x509.Certificate, *, signed: bool) -> _Fault | None:
     """
     Find what is too weak about a certificate.
 
     :param signed: whether it is trusted for its signature, and not by itself.
     """
-    key = certificate.public_key()
+    key = public_key(certificate)
     match key:
         case RSAPublicKey() if key.key_size < SMALLEST_RSA:
             return Reason.WEAK_KEY, f"its RSA key has {key.key_size} bits"

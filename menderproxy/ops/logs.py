@@ -2,6 +2,10 @@
 Log lines: text for people, in the form that users of the official gateway know, or JSON.
 
 Either way an event is one line, and what a device sends can't start another one.
+
+To fill in Twisted's formats, field by field, costs more than to serve a short request. An event
+that comes with each of them brings what is to be written along: ``log_text``, the message, and
+``log_fields``, what the message was made of, by name.
 """
 
 from __future__ import annotations
@@ -9,16 +13,10 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TextIO
 
-from twisted.logger import (
-    FilteringLogObserver,
-    ILogObserver,
-    LogEvent,
-    LogLevel,
-    LogLevelFilterPredicate,
-    formatEvent,
-)
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
 LEVELS = {
@@ -42,6 +40,8 @@ _WRITTEN = {
     LogLevel.critical: "fatal",
 }
 
+_PLAIN = (str, int, float, bool, type(None))
+
 
 @implementer(ILogObserver)
 class TextObserver:
@@ -52,9 +52,9 @@ class TextObserver:
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
-        time = datetime.fromtimestamp(event["log_time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        time = _second(int(event["log_time"]))
         level = _WRITTEN.get(event.get("log_level"), "info")
-        line = f'time="{time}" level={level} msg={json.dumps(_message(event))}\n'
+        line = f'time="{time}Z" level={level} msg={json.dumps(_message(event))}\n'
         self._stream.write(line)
         self._stream.flush()
 
@@ -73,15 +73,21 @@ class JSONObserver:
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
-        time = datetime.fromtimestamp(event["log_time"], UTC)
+        second, microseconds = divmod(round(event["log_time"] * 1_000_000), 1_000_000)
         line = {
-            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": f"{_second(second)}.{microseconds // 1000:03}Z",
             "level": _WRITTEN.get(event.get("log_level"), "info"),
             "msg": _message(event),
             "logger": event.get("log_namespace", ""),
         }
-        self._stream.write(json.dumps({**_fields(event), **line}) + "\n")
+        fields = event.get("log_fields") or _fields(event)
+        self._stream.write(json.dumps({**fields, **line}) + "\n")
         self._stream.flush()
+
+
+@lru_cache(1)
+def _second(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _fields(event: LogEvent) -> dict[str, object]:
@@ -89,19 +95,47 @@ def _fields(event: LogEvent) -> dict[str, object]:
         # What old code of Twisted logs is full of its own bookkeeping.
         return {}
     return {
-        name: value if isinstance(value, str | int | float | bool | None) else str(value)
+        name: value if isinstance(value, _PLAIN) else str(value)
         for name, value in event.items()
-        if not name.startswith("log_") and value != ""
+        if value != "" and not name.startswith("log_")
     }
 
 
 def _message(event: LogEvent) -> str:
+    text: str | None = event.get("log_text")
+    if text is not None:
+        return text
     message = formatEvent(event)
     failure = event.get("log_failure")
     if failure is None:
         return message
     traceback: str = failure.getTraceback().strip()
     return f"{message}: {traceback}" if message else traceback
+
+
+@implementer(ILogObserver)
+class Threshold:
+    """
+    Passes events of some levels on.
+
+    Twisted has the like, which looks through all levels and name spaces for each event.
+
+    :param level: the lowest that is passed on. Of Twisted itself, which reports each new
+        connection, port and factory, warnings are the lowest.
+    """
+
+    def __init__(self, level: object, observer: ILogObserver):
+        levels = list(_WRITTEN)
+        self._ours = frozenset(levels[levels.index(level) :])
+        self._of_twisted = self._ours & frozenset(levels[levels.index(LogLevel.warn) :])
+        self._observer = observer
+
+    def __call__(self, event: LogEvent) -> None:
+        """Take one event."""
+        namespace = event.get("log_namespace") or ""
+        is_of_twisted = namespace == "twisted" or namespace.startswith("twisted.")
+        if event.get("log_level") in (self._of_twisted if is_of_twisted else self._ours):
+            self._observer(event)
 
 
 def observer(level: str, stream: TextIO | None = None, form: str = "text") -> ILogObserver:
@@ -116,11 +150,4 @@ def observer(level: str, stream: TextIO | None = None, form: str = "text") -> IL
     if form == "auto":
         form = "text" if stream.isatty() else "json"
     write = JSONObserver(stream) if form == "json" else TextObserver(stream)
-    predicate = LogLevelFilterPredicate(LEVELS[level])
-    # Twisted reports each new connection, port and factory at level info.
-    predicate.setLogLevelForNamespace("twisted", max(LEVELS[level], LogLevel.warn, key=_severity))
-    return FilteringLogObserver(write, [predicate])
-
-
-def _severity(level: object) -> int:
-    return list(_WRITTEN).index(level)
+    return Threshold(LEVELS[level], write)

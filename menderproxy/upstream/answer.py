@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol
 
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IPushProducer,
-    IReactorTime,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import (  # type: ignore[attr-defined]
-    HTTP11ClientProtocol,
-    ResponseDone,
-)
-from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
+from twisted.logger import Logger
 
-from menderproxy.upstream.errors import UpstreamTimeout, sort_out
+from menderproxy.upstream.errors import UpstreamTimeout, UpstreamUnavailable
 from menderproxy.upstream.statistics import Statistics, Trouble
 from menderproxy.wire.body import BodySink
+from menderproxy.wire.response_head import ResponseHead
+
+
+class Source(Protocol):
+    """Where the rest of a body comes from."""
+
+    def pause(self) -> None:
+        """Send nothing more for now."""
+
+    def resume(self) -> None:
+        """Send on."""
+
+    def drop(self) -> None:
+        """Send nothing more at all."""
 
 
 class Answer:
@@ -34,176 +35,166 @@ class Answer:
     :ivar headers: raw, in order, with duplicates; without the framing ones.
     :ivar length: bytes of the body, or ``None`` when the upstream doesn't say.
 
-    :param idle_timeout: seconds without a byte of a body that is wanted.
-    :param release: called once, as soon as the connection has no more to do for this answer.
+    :param source: sends the rest of the body; ``None`` when all of it is here.
+    :param content: what is here of the body.
     :param statistics: counts the body's bytes, and how it ends if not well.
     """
 
+    log = Logger()
+
+    __slots__ = (
+        "_ending",
+        "_held",
+        "_is_busy",
+        "_is_paused",
+        "_last",
+        "_over",
+        "_sink",
+        "_source",
+        "_statistics",
+        "code",
+        "headers",
+        "length",
+        "phrase",
+    )
+
     def __init__(
-        self,
-        response: IResponse,
-        connection: HTTP11ClientProtocol,
-        reactor: IReactorTime,
-        idle_timeout: float,
-        release: Callable[[], object],
-        statistics: Statistics | None = None,
+        self, head: ResponseHead, source: Source | None, content: bytes, statistics: Statistics
     ):
-        self.code: int = response.code
-        self.phrase: bytes = response.phrase
-        self.headers: list[tuple[bytes, bytes]] = [
-            (name, value)
-            for name, values in response.headers.getAllRawHeaders()
-            for value in values
-        ]
-        self.length: int | None = None if response.length is UNKNOWN_LENGTH else response.length
-        self._response = response
-        self._connection = connection
-        self._reactor = reactor
-        self._idle_timeout = idle_timeout
-        self._release = release
-        self.statistics = Statistics() if statistics is None else statistics
-        self._receiver: _Receiver | None = None
-        self._over = False
+        self.code = head.code
+        self.phrase = head.phrase
+        self.headers = head.headers
+        self.length = head.length
+        self._last = head.last
+        self._source = source
+        self._held = content
+        self._ending: bool | Exception | None = True if source is None else None
+        self._statistics = statistics
+        statistics.received += len(content)
+        self._sink: BodySink | None = None
+        self._is_paused = False
+        self._is_busy = False
+        self._over: Callable[[], object] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The last value of one header."""
-        values = self._response.headers.getRawHeaders(name)
-        return values[-1] if values else None
+        return self._last.get(name.lower())
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody takes the body, and more of it at once."""
+        return self._sink is not None and not self._is_paused
+
+    def when_over(self, callback: Callable[[], object]) -> None:
+        """
+        Say when the connection has no more to do for this answer.
+
+        :param callback: called once; now, if that is so already.
+        """
+        if self._source is None:
+            callback()
+        else:
+            self._over = callback
+
+    # For who takes the body
 
     def deliver(self, sink: BodySink) -> None:
         """Let the body flow to *sink* (see :class:`menderproxy.wire.body.Body`)."""
-        if not self._over:
-            self._receive(sink)
+        self._sink = sink
+        self._go_on()
 
     def pause(self) -> None:
         """Stop the body for a while."""
-        if self._receiver is not None:
-            self._receiver.pause()
+        if self._sink is not None:
+            self._is_paused = True
+            if self._source is not None:
+                self._source.pause()
 
     def resume(self) -> None:
         """Let the body flow again."""
-        if self._receiver is not None:
-            self._receiver.resume()
+        if self._is_paused:
+            self._is_paused = False
+            self._go_on()
 
     def abort(self) -> None:
-        """Drop the connection, body and all."""
-        if self._receiver is None and not self._over:
-            # A body that is all here by now ends at once: its connection went back to the
-            # pool, where another request may have it.
-            self._receive(None)
-        if self._receiver is not None:
-            self._receiver.stop()
-        if not self._over:
-            self.over()
-            abort(self._connection)
+        """Drop the body, and the connection with it unless all of it is here."""
+        self._sink = None
+        self._held = b""
+        self._ending = None
+        source = self._source
+        self._detach()
+        if source is not None:
+            source.drop()
 
-    def over(self) -> None:
-        """Give the connection's turn to whoever waits for one (once)."""
-        if not self._over:
-            self._over = True
-            self._release()
+    # For the source
 
-    def ended(self) -> None:
-        """The body is over, and the connection is the pool's or on its way out."""
-        if getattr(self._connection.transport, "disconnecting", False):
-            # Closing TLS waits for the peer's goodbye, for ever.
-            abort(self._connection)
-        self.over()
+    def received(self, content: bytes) -> None:
+        """More of the body came."""
+        self._statistics.received += len(content)
+        self._held = self._held + content
+        self._pass_on()
 
-    def _receive(self, sink: BodySink | None) -> None:
-        self._receiver = _Receiver(self, sink, self._reactor, self._idle_timeout)
-        self._response.deliverBody(self._receiver)
-        self._receiver.delivered()
+    def ended(self, ending: bool | Exception, content: bytes = b"") -> None:
+        """
+        The body is over, or broke off.
 
+        :param ending: whether it is certainly all, or what broke it.
+        :param content: the last of it.
+        """
+        self._ending = ending
+        self._detach()
+        self.received(content)
 
-class _Receiver(Protocol):
-    """Twisted's side of a body: hands the bytes on, and watches for a stalled upstream."""
+    def _go_on(self) -> None:
+        self._pass_on()
+        if self._source is not None and self.is_wanted:
+            self._source.resume()
 
-    def __init__(
-        self, answer: Answer, sink: BodySink | None, reactor: IReactorTime, idle_timeout: float
-    ):
-        self._answer = answer
-        self._statistics = answer.statistics
-        self._sink = sink
-        self._reactor = reactor
-        self._idle_timeout = idle_timeout
-        self._idle: IDelayedCall | None = None
-        self._paused = False
+    def _pass_on(self) -> None:
+        """
+        Give the sink what is here; not while it is at it, or bytes could overtake others.
 
-    def connectionMade(self) -> None:
-        self._watch()
-
-    def delivered(self) -> None:
-        """Twisted handed over what it had, and resumed the connection whatever we said."""
-        if self._paused:
-            self.pause()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._statistics.received += len(data)
-        if self._sink is not None:
-            if self._idle is not None:
-                self._idle.reset(self._idle_timeout)
-            self._sink.body_data(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        sink = self.stop()
-        self._answer.ended()
-        if sink is None:
+        Only bytes wait for a sink that is full: the end takes no room, and a device's answer
+        that is complete, or broken, has nothing to gain from waiting.
+        """
+        if self._is_busy:
             return
-        if reason.check(ResponseDone):
-            sink.body_ended(certain=True)
-        elif reason.check(PotentialDataLoss):
-            sink.body_ended(certain=False)
-        else:
-            self._statistics.troubles[Trouble.BROKEN_OFF] += 1
-            sink.body_broken(sort_out(reason, "the upstream's answer"))
+        self._is_busy = True
+        try:
+            while self._sink is not None:
+                if self._held and not self._is_paused:
+                    content, self._held = self._held, b""
+                    self._sink.body_data(content)
+                elif self._ending is not None and not self._held:
+                    self._tell_end(self._ending)
+                else:
+                    break
+        except Exception:
+            self._fail()
+        finally:
+            self._is_busy = False
 
-    def pause(self) -> None:
-        """Read nothing more from the connection, and don't blame the upstream for it."""
-        self._paused = True
-        self._unwatch()
-        if self._sink is not None:
-            self._flow().pauseProducing()
-
-    def resume(self) -> None:
-        """Read on."""
-        if self._paused and self._sink is not None:
-            self._paused = False
-            self._watch()
-            self._flow().resumeProducing()
-
-    def _flow(self) -> IPushProducer:
-        return cast(IPushProducer, self.transport)
-
-    def stop(self) -> BodySink | None:
-        """Hear and tell nothing more; gives the sink that was not told yet."""
-        self._unwatch()
+    def _tell_end(self, ending: bool | Exception) -> None:
         sink, self._sink = self._sink, None
-        return sink
+        self._ending = None
+        assert sink is not None, "only called with somebody to tell"
+        if isinstance(ending, Exception):
+            is_late = isinstance(ending, UpstreamTimeout)
+            self._statistics.troubles[Trouble.TIMEOUT if is_late else Trouble.BROKEN_OFF] += 1
+            sink.body_broken(ending)
+        else:
+            sink.body_ended(certain=ending)
 
-    def _watch(self) -> None:
-        self._idle = self._reactor.callLater(self._idle_timeout, self._stalled)
-
-    def _unwatch(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = None
-
-    def _stalled(self) -> None:
-        self._idle = None
-        sink = self.stop()
-        self._answer.abort()
+    def _fail(self) -> None:
+        """Whoever takes the body has a defect."""
+        self.log.failure("while passing an answer's body on")
+        sink = self._sink
+        self.abort()
         if sink is not None:
-            self._statistics.troubles[Trouble.TIMEOUT] += 1
-            sink.body_broken(UpstreamTimeout("the upstream's answer stalled"))
+            sink.body_broken(UpstreamUnavailable("the upstream's answer could not be passed on"))
 
-
-def abort(connection: HTTP11ClientProtocol) -> None:
-    """
-    Cut a client connection at once.
-
-    ``loseConnection`` would wait for the peer's goodbye, and does nothing at all on a paused
-    TLS connection; aborting a TLS connection that is gone already raises, hence the check.
-    """
-    if connection.state != "CONNECTION_LOST" and connection.transport is not None:
-        cast(ITCPTransport, connection.transport).abortConnection()
+    def _detach(self) -> None:
+        self._source = None
+        over, self._over = self._over, None
+        if over is not None:
+            over()

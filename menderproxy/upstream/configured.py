@@ -40,11 +40,18 @@ def store_agent(config: GatewayConfig, reactor: Any, whitelist: Whitelist) -> Ag
         url = StoreURL(origin.scheme, origin.host, origin.port, authority, "/")
         return whitelist.allows_address(address, url)
 
-    return _agent(Agent, config, reactor, allows=allows, verify=True)
+    rate = config.features.artifacts_proxy.artifacts_cache.max_uplink_rate
+    return _agent(Agent, config, reactor, allows=allows, verify=True, rate=rate)
 
 
 def _agent(
-    kind: type[A], config: GatewayConfig, reactor: Any, *, allows: AddressRule, verify: bool
+    kind: type[A],
+    config: GatewayConfig,
+    reactor: Any,
+    *,
+    allows: AddressRule,
+    verify: bool,
+    rate: int = 0,
 ) -> A:
     limits = config.limits
     connector = Connector(
@@ -54,6 +61,7 @@ def _agent(
         allows=allows,
         proxies=_proxies(config),
         timeout=limits.upstream_connect_timeout,
+        rate=rate,
     )
     timeouts = Timeouts(
         connect=limits.upstream_connect_timeout,

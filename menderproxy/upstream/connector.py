@@ -15,12 +15,15 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
+from twisted.internet.posixbase import PosixReactorBase
 from twisted.logger import Logger
 from twisted.web.http import PROXY_AUTH_REQUIRED, UNAUTHORIZED
 from zope.interface import implementer
 
 from menderproxy.upstream.proxies import ConnectTunnel, ProxyRules, ProxyServer, bracketed
 from menderproxy.upstream.tls import TrustRoots, VerifiedHost
+from menderproxy.upstream.transport import SecureEndpoint
+from menderproxy.upstream.window import NarrowEndpoint
 
 __all__ = ["AddressRule", "Connector", "Origin", "any_address", "bracketed"]
 
@@ -66,6 +69,7 @@ class Connector:
     :param trust: the authorities trusted for https.
     :param verify: ``False`` accepts any certificate (``InsecureSkipVerify``).
     :param timeout: seconds for each connection attempt.
+    :param rate: bytes a second at which answers will be read, if there is a limit.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Connector:
         allows: AddressRule = any_address,
         proxies: ProxyRules | None = None,
         timeout: float = 10.0,
+        rate: int = 0,
     ):
         self._reactor = reactor
         self._trust = trust
@@ -84,6 +89,7 @@ class Connector:
         self._allows = allows
         self._proxies = ProxyRules() if proxies is None else proxies
         self._timeout = timeout
+        self._rate = rate
         self._tls: dict[str, VerifiedHost] = {}
 
     def endpoint(self, origin: Origin, *, tunnel: bool = False) -> IStreamClientEndpoint:
@@ -95,17 +101,25 @@ class Connector:
         """
         proxy = self._proxies.proxy_for(origin.scheme, origin.host, origin.port)
         if proxy is not None:
-            endpoint: IStreamClientEndpoint = HostnameEndpoint(
-                self._reactor, proxy.host, proxy.port, self._timeout
-            )
+            endpoint = self._plain(self._reactor, proxy.host, proxy.port)
             if tunnel or origin.scheme == "https":
                 endpoint = ConnectTunnel(endpoint, proxy, origin.host, origin.port)
         else:
             reactor = _CheckingReactor(self._reactor, lambda host: self._allows(host, origin))
-            endpoint = HostnameEndpoint(reactor, origin.host, origin.port, self._timeout)
+            endpoint = self._plain(reactor, origin.host, origin.port)
         if origin.scheme == "https":
-            endpoint = wrapClientTLS(self._creator(origin.host), endpoint)
+            return self._secure(endpoint, self._creator(origin.host))
         return endpoint
+
+    def _secure(self, plain: IStreamClientEndpoint, creator: VerifiedHost) -> IStreamClientEndpoint:
+        if isinstance(self._reactor, PosixReactorBase):
+            return SecureEndpoint(plain, creator.on_socket)
+        # It waits for something else than sockets, as those in memory do, for tests.
+        return wrapClientTLS(creator, plain)
+
+    def _plain(self, reactor: Any, host: str, port: int) -> IStreamClientEndpoint:
+        endpoint = HostnameEndpoint(reactor, host, port, self._timeout)
+        return NarrowEndpoint(endpoint, self._rate) if self._rate else endpoint
 
     def through_proxy(
         self, origin: Origin, target: bytes, headers: Sequence[tuple[bytes, bytes]]

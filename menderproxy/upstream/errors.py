@@ -6,11 +6,6 @@ from OpenSSL import SSL
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import TCPTimedOutError, TimeoutError
 from twisted.python.failure import Failure
-from twisted.web.client import (  # type: ignore[attr-defined]
-    RequestNotSent,
-    RequestTransmissionFailed,
-    ResponseNeverReceived,
-)
 
 
 class UpstreamError(Exception):
@@ -30,44 +25,31 @@ class UpstreamTimeout(UpstreamError):
 
 
 class BadRequestTarget(UpstreamError):
-    """The request target holds bytes that may not be sent to an HTTP server."""
+    """The request's target, or another part of it, may not be sent to an HTTP server."""
 
 
-def sort_out(failure: Failure, what: str) -> UpstreamError:
+def sort_out(
+    failure: Failure, what: str, kind: type[UpstreamUnavailable] = UpstreamUnavailable
+) -> UpstreamError:
     """
-    Turn whatever Twisted's client failed with into one of our errors.
+    Turn whatever a connection failed with into one of our errors.
 
     :param what: whom we were talking to, for the message.
+    :param kind: for what is no timeout.
     :raises CancelledError: the request was given up by ourselves, not by the upstream.
     """
-    reasons = _innermost_reasons(failure)
-    for reason in reasons:
-        if isinstance(reason, UpstreamError):
-            return reason
-        if isinstance(reason, CancelledError):
-            # Whoever waited for the answer went away; nobody is left to be told of an error.
-            raise reason
-    if any(isinstance(reason, TimeoutError | TCPTimedOutError) for reason in reasons):
+    reason = failure.value
+    if isinstance(reason, UpstreamError):
+        return reason
+    if isinstance(reason, CancelledError):
+        # Whoever waited for the answer went away; nobody is left to be told of an error.
+        raise reason
+    if isinstance(reason, TimeoutError | TCPTimedOutError):
         return UpstreamTimeout(f"{what}: no connection in time")
-    unanswered = failure.check(ResponseNeverReceived, RequestTransmissionFailed, RequestNotSent)
-    kind = Unanswered if unanswered else UpstreamUnavailable
-    descriptions = dict.fromkeys(_describe(reason) for reason in reasons)
-    return kind(f"{what}: {', '.join(descriptions) or 'connection failed'}")
+    return kind(f"{what}: {_describe(reason)}")
 
 
-def _innermost_reasons(failure: Failure) -> list[BaseException]:
-    """
-    Flatten Twisted's nested ``ResponseFailed(reasons=[…])`` into the errors at the bottom.
-
-    Twisted's HTTP client wraps what really happened, at times twice.
-    """
-    nested = getattr(failure.value, "reasons", None)
-    if not nested:
-        return [failure.value] if failure.value is not None else []
-    return [reason for inner in nested for reason in _innermost_reasons(inner)]
-
-
-def _describe(reason: BaseException) -> str:
+def _describe(reason: BaseException | None) -> str:
     if isinstance(reason, SSL.Error) and reason.args and reason.args[0]:
         # A list of (library, function, what happened).
         return f"TLS: {', '.join(entry[-1] for entry in reason.args[0])}"

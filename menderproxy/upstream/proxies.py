@@ -167,7 +167,8 @@ class _Handshake(Protocol):
 
     def _answered(self, status_line: bytes, rest: bytes) -> None:
         if not _OPENED.fullmatch(status_line):
-            self._refuse(status_line[:100].decode("ascii", "backslashreplace"))
+            text = status_line[:100].decode("ascii", "backslashreplace")
+            self._refuse("".join(each if each.isprintable() else "?" for each in text))
             return
         assert self.transport is not None
         self._inner = self._factory.buildProtocol(self.transport.getPeer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Protocol
 from urllib.parse import urljoin
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from menderproxy.upstream.agent import Agent, Answer
 from menderproxy.upstream.connector import Origin
 from menderproxy.upstream.errors import UpstreamError, UpstreamUnavailable
+from menderproxy.wire.body import Body
 from menderproxy.wire.headers import store_request_headers
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
@@ -23,6 +25,14 @@ class NotWhitelisted(UpstreamError):
     """The link, or a redirect, leads to a host that is not on the whitelist."""
 
 
+class StoreBody(Body, Protocol):
+    """A body, and how long it is if the store says so."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of it."""
+
+
 @attrs.frozen
 class StoreAnswer:
     """
@@ -33,7 +43,7 @@ class StoreAnswer:
     """
 
     remote: RemoteObject
-    body: Answer
+    body: StoreBody
 
 
 class Stores:

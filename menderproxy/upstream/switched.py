@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
-from twisted.web.client import HTTP11ClientProtocol  # type: ignore[attr-defined]
 
-from menderproxy.upstream.answer import abort
+from menderproxy.upstream.client import Connection
 from menderproxy.wire.body import BodySink
 
 CLOSE_TIMEOUT = 5.0
@@ -27,7 +26,7 @@ class Switched:
     def __init__(
         self,
         headers: Sequence[tuple[bytes, bytes]],
-        connection: HTTP11ClientProtocol,
+        connection: Connection,
         reactor: IReactorTime,
     ):
         self.headers = headers
@@ -115,4 +114,4 @@ class Switched:
     def abort(self) -> None:
         """Cut the connection; the sink hears nothing more."""
         self._sink = None
-        abort(self._connection)
+        self._connection.abort()

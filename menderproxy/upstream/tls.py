@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 
@@ -15,6 +16,8 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
+
+from menderproxy.transport.secure import PARTIAL_WRITE
 
 _UNKNOWN_AUTHORITY = "it comes from an authority that is not trusted"
 _DISTRUST = {
@@ -80,10 +83,22 @@ class VerifiedHost:
             self._server_name = host.encode("ascii")
         self._verify = verify
         self._options = CertificateOptions(trustRoot=trust)
+        self._options.getContext().clear_mode(PARTIAL_WRITE)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the connection object for one TLS connection (called by Twisted)."""
         connection: SSL.Connection = self._options.clientConnectionForTLS(tlsProtocol)
+        self._prepare(connection)
+        return connection
+
+    def on_socket(self, sock: socket.socket) -> SSL.Connection:
+        """Make the client's side of TLS on a socket that is connected."""
+        connection = SSL.Connection(self._options.getContext(), sock)
+        connection.set_connect_state()
+        self._prepare(connection)
+        return connection
+
+    def _prepare(self, connection: SSL.Connection) -> None:
         if self._server_name is not None:
             connection.set_tlsext_host_name(self._server_name)
         if self._verify:
@@ -91,7 +106,6 @@ class VerifiedHost:
             connection.set_verify(mode, self._check)
         else:
             connection.set_verify(SSL.VERIFY_NONE, _accept_any)
-        return connection
 
     def _check(
         self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.logger import Logger, LogLevel
 
 from menderproxy.wire.device_token import bearer_token, device_id
 from menderproxy.wire.links import PREFIX
@@ -17,74 +17,98 @@ if TYPE_CHECKING:
 
 LONGEST_SEGMENT = 64
 
-# Those of the official gateway come first, in its order.
-_LINE = (
-    "method={method} path={path} status={status} type={type} bytes={bytes} received={received}"
-    " time={duration:.3f} from={address} route={route}"
-)
 _UNSAFE = re.compile(r"[^0-9A-Za-z._:@/+-]")
 
 log = Logger()
 
+# What Logger.info() would add, which takes as long as to write the line.
+_EVENT: dict[str, Any] = {
+    "log_logger": log,
+    "log_level": LogLevel.info,
+    "log_namespace": log.namespace,
+    "log_source": None,
+    "log_format": "{log_text}",
+}
 
-class AccessLog:
-    """Watches one request to its end."""
 
-    def __init__(self, request: GatewayRequest):
-        self._request = request
-        self._clock: Any = request.site.reactor
-        self._started = self._clock.seconds()
-        self._certificate = request.channel.certificate
+def log_request(request: GatewayRequest, seconds: float, *, broken_off: bool) -> None:
+    """
+    Log a request that is over.
 
-    @classmethod
-    def watch(cls, request: GatewayRequest) -> None:
-        """Log the request when it ends."""
-        watcher = cls(request)
-        request.notifyFinish().addCallbacks(watcher._finished, watcher._broken)
+    The event brings what is to be written along (see :mod:`menderproxy.ops.logs`).
 
-    def _finished(self, _: None) -> None:
-        self._line("")
-
-    def _broken(self, reason: Failure) -> None:
-        # A tunnel is ended by whoever has enough of it: it has no other end.
-        self._line(" (broken off)" if self._request.tunnelled is None else "")
-
-    def _line(self, remark: str) -> None:
-        request = self._request
-        optional = {
-            "device": _device(request),
-            "certificate": self._certificate and self._certificate.serial,
-            "cache": request.cache_outcome,
-            "request_id": _request_id(request),
+    :param seconds: since it was complete.
+    :param broken_off: whether it ended before its answer did.
+    """
+    fields: dict[str, Any] = {
+        "method": request.method.decode("latin-1"),
+        "path": loggable_path(request.uri),
+        "status": request.code,
+        "type": request.clientproto.decode("latin-1"),
+        "bytes": request.sentLength,
+        "received": request.bytes_received,
+        "duration": round(seconds, 3),
+        "address": request.device_address,
+        "route": request.route.value,
+    }
+    text = _text(**fields)
+    for name, value in (
+        ("device", _device(request)),
+        ("certificate", request.channel.certificate and request.channel.certificate.serial),
+        ("cache", request.cache_outcome),
+        ("request_id", _request_id(request)),
+    ):
+        if value:
+            fields[name] = value
+            text += f" {name}={value}"
+    if broken_off:
+        fields["remark"] = " (broken off)"
+        text += " (broken off)"
+    log.observer(
+        {
+            **_EVENT,
+            "log_time": time.time(),
+            "log_text": text,
+            "log_fields": fields,
         }
-        known = {name: value for name, value in optional.items() if value}
-        log.info(
-            _LINE + "".join(f" {name}={{{name}}}" for name in known) + "{remark}",
-            method=request.method.decode("latin-1"),
-            path=loggable_path(request.uri),
-            status=request.code,
-            type=request.clientproto.decode("latin-1"),
-            bytes=request.sentLength,
-            received=request.bytes_received,
-            duration=round(self._clock.seconds() - self._started, 3),
-            address=request.device_address,
-            route=request.route.value,
-            remark=remark,
-            **known,
-        )
+    )
+
+
+def _text(
+    *,
+    method: str,
+    path: str,
+    status: int,
+    type: str,
+    bytes: int,
+    received: int,
+    duration: float,
+    address: str,
+    route: str,
+) -> str:
+    """The fields that every line has; those of the official gateway come first, in its order."""
+    return (
+        f"method={method} path={path} status={status} type={type} bytes={bytes}"
+        f" received={received} time={duration:.3f} from={address} route={route}"
+    )
 
 
 def _device(request: GatewayRequest) -> str | None:
     """The device's id, as its token has it."""
-    token = bearer_token(request.getHeader(b"authorization"))
-    return None if token is None else _harmless(device_id(token) or "")
+    authorization, channel = request.authorization, request.channel
+    # A connection that is kept has one token most of the time; it is not kept for that.
+    seen = hash(authorization)
+    if channel.token[0] != seen:
+        token = bearer_token(authorization)
+        channel.token = seen, None if token is None else _harmless(device_id(token) or "")
+    return channel.token[1]
 
 
 def _request_id(request: GatewayRequest) -> str | None:
     """What the Mender Server calls the request in its own log, or the device in its."""
-    for headers in (request.responseHeaders, request.requestHeaders):
-        for value in headers.getRawHeaders(b"x-men-requestid", []):
-            return _harmless(value.decode("latin-1"))
+    given = request.responseHeaders.getRawHeaders(b"x-men-requestid", [])
+    for value in (*given, *request.values(b"x-men-requestid")):
+        return _harmless(value.decode("latin-1"))
     return None
 
 
@@ -112,6 +136,8 @@ def loggable_path(target: bytes) -> str:
         segment if len(segment) <= LONGEST_SEGMENT else b"..." for segment in path.split(b"/")
     ]
     shown = b"/".join(segments).decode("latin-1")
+    if shown.isprintable():
+        return shown
     return "".join(letter if letter.isprintable() else "?" for letter in shown)
 
 

@@ -53,10 +53,9 @@ def answer_later(request: GatewayRequest, answering: Coroutine[Any, Any, None]) 
     It is cancelled when the device goes away. What goes wrong before the first byte of the
     answer becomes an error status, and later a broken connection.
     """
-    gone = request.notifyFinish()
     work = Deferred.fromCoroutine(answering)
+    request.answering = work
     work.addErrback(_failed, request)
-    gone.addErrback(lambda _: work.cancel())
     return server.NOT_DONE_YET
 
 

@@ -65,6 +65,10 @@ class LinkRules:
             raise LinkError(f"{link.url.host} is not in DomainWhitelist")
         return link
 
+    def age(self, link: ArtifactLink) -> float:
+        """For how many seconds a link has been in the world."""
+        return self.now() - link.issued
+
 
 class ArtifactsResource(Resource):
     """
@@ -124,14 +128,15 @@ class ArtifactsResource(Resource):
     async def _send(self, request: GatewayRequest, link: ArtifactLink) -> None:
         if self._cache is None:
             request.cache_outcome = BYPASS
-            await self._passthrough.send(request, link.url)
+            await self._passthrough.send(request, link.url, self._rules.age(link))
             return
         try:
             artifact = await self._held(request, self._cache, link)
         except CacheUnusable as error:
             self.log.error("{name}: not cached: {error}", name=link.name, error=error)
             request.cache_outcome = BYPASS
-            await self._passthrough.send(request, self._cache.freshest(link.url))
+            url = self._cache.freshest(link.url)
+            await self._passthrough.send(request, url, self._rules.age(link))
             return
         request.cache_outcome = artifact.outcome
         try:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    ISSLTransport,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -13,8 +20,14 @@ from zope.interface import implementer
 from menderproxy.listen.client_certificate import ClientCertificate
 from menderproxy.listen.handshake import handshake_refusal
 from menderproxy.listen.tls import client_certificate
+from menderproxy.transport.deadline import Deadline
+from menderproxy.transport.spans import SpanSending
 from menderproxy.web.access_log import log_refusal
+from menderproxy.web.request_body import Refused
+from menderproxy.web.request_reader import RequestReader
 from menderproxy.web.sockets import bytes_taken, limit_unsent
+from menderproxy.wire.request_head import RequestHead
+from menderproxy.wire.span import Span
 
 if TYPE_CHECKING:
     from menderproxy.web.request import GatewayRequest
@@ -24,32 +37,42 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT = 5.0
 """Seconds in which a connection that is to be closed has to make some progress towards that."""
 
+EARLY = 16 * 1024
+"""Bytes that a device may send behind a request in progress; from there on they wait outside."""
+
 
 @implementer(IHandshakeListener)
 class GatewayChannel(http.HTTPChannel):
     """
     A connection that nobody can hold open by doing little.
 
-    Twisted's idle timeout starts anew with every byte and is off while a request is served;
-    its TLS shutdown waits for the peer for ever. So there is an absolute deadline for the
-    headers, one for the request's body, and one for each close.
+    Of Twisted's class only the side remains that requests write to. It reads line by line, and
+    takes folded headers; its idle timeout starts anew with every byte and is off while a request
+    is served; its TLS shutdown waits for the peer for ever. So there is an absolute deadline for
+    the headers, one for the request's body, and one for each close.
 
     :ivar has_shaken_hands: TLS stands.
     :ivar certificate: that the device showed; it is asked for one only with mutual TLS.
+    :ivar token: the hash of the last token that the device showed, and whose that is.
     """
 
     certificate: ClientCertificate | None = None
+    token: tuple[int, str | None] = (0, None)
 
     site: GatewaySite
     requests: list[GatewayRequest]
-    # Twisted's own patience after an idle timeout: closing has its deadline here already.
-    abortTimeout = None  # type: ignore[assignment]
+    requestFactory: type[GatewayRequest]
 
     def __init__(self) -> None:
         super().__init__()
-        self._deadline: IDelayedCall | None = None
-        self._closing: IDelayedCall | None = None
+        self._is_reading = False
+        self._is_closing = False
         self._has_asked = False
+        self._is_secure = False
+        self._at_deadline: Callable[[], None] = self.abort
+        self._awaited: RequestHead | None = None
+        self._cut_at: float | None = None
+        self._local: IAddress | None = None
         self._tunnel: Tunnel | None = None
         self.has_shaken_hands = False
 
@@ -57,13 +80,20 @@ class GatewayChannel(http.HTTPChannel):
 
     def connectionMade(self) -> None:
         """A device connected."""
+        # Twisted's timer is moved with every byte, and ours seldom.
+        self.timeOut = None
         super().connectionMade()
-        self.site.channels.add(self)
-        self._set_deadline(self.site.limits.header_timeout)
+        self._peer: IAddress = super().getPeer()
+        self._is_secure = ISSLTransport.providedBy(self.transport)
+        self._reader = RequestReader(self.site.limits.max_request_body)
+        self._deadline = Deadline(self._clock, lambda: self._at_deadline())
+        self._cut_at = self._clock.seconds() + self.site.limits.header_timeout
+        self._await_more()
+        self.site.opened(self)
         tcp = ITCPTransport(self.transport, None)
         if tcp is not None:
             tcp.setTcpKeepAlive(True)
-            limit_unsent(tcp)
+            limit_unsent(tcp, self.site.limits.max_unsent)
 
     def handshakeCompleted(self) -> None:
         """TLS stands."""
@@ -71,72 +101,126 @@ class GatewayChannel(http.HTTPChannel):
         self.certificate = client_certificate(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes came: those of a next request start its deadline."""
-        if self._closing is not None:
+        """Bytes came."""
+        if self._is_closing:
             # TLS goes on to deliver, and behind a refused head another one would be served.
             return
         if self._tunnel is not None:
             self._tunnel.device_data(data)
             return
-        if self._deadline is None and not self.requests:
-            self._set_deadline(self.site.limits.header_timeout)
-        super().dataReceived(data)
+        self._reader.feed(data)
+        self._read()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
-        self._set_deadline(None)
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
+        self._deadline.stop()
         refusal = None if self.has_shaken_hands else handshake_refusal(reason)
         if refusal is not None:
             self.site.refusals.record(refusal, self.device_address)
         super().connectionLost(reason)
         self.site.closed(self)
 
-    # From the parser
+    # Requests, one after the other
 
-    def lineReceived(self, line: bytes) -> None:
-        """One line of a request's head came."""
-        if line.startswith((b" ", b"\t")):
-            # A folded header: we and the upstream might see two different requests.
-            self._respondToBadRequestAndDisconnect()
-        else:
-            super().lineReceived(line)
+    def _read(self) -> None:
+        """Serve what is here. An answer given at once must not lead deeper and deeper."""
+        if self._is_reading:
+            return
+        self._is_reading = True
+        try:
+            while not self._handlingRequest and not self._is_closing:
+                complete = self._reader.take()
+                if complete is None:
+                    self._await_more()
+                    break
+                self._serve(*complete)
+        except Refused as refused:
+            self.refuse(refused.status)
+        finally:
+            self._is_reading = False
+        if self._handlingRequest and len(self._reader.buffered) > EARLY:
+            self._networkProducer.pauseProducing()
 
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """A line is longer than any head may be."""
-        self._respondToBadRequestAndDisconnect()
-
-    def allHeadersReceived(self) -> None:
-        """The head of a request is complete: now its body has to come."""
+    def _serve(self, head: RequestHead, body: bytes) -> None:
         self._has_asked = True
-        self._set_deadline(self.site.limits.body_timeout)
-        super().allHeadersReceived()
+        self._handlingRequest = True
+        self._awaited = self._cut_at = None
+        self._deadline.call_off()
+        if head.wants_close or self.site.draining:
+            self.persistent = False
+        request = self.requestFactory(self)
+        self.requests.append(request)
+        request.received(head, body)
 
-    def allContentReceived(self) -> None:
-        """A request is complete."""
-        self._set_deadline(None)
-        super().allContentReceived()
+    def requestDone(self, request: http.Request) -> None:
+        """An answer has ended (called by its request)."""
+        self.requests.remove(cast("GatewayRequest", request))
+        self._handlingRequest = False
+        if not self._waitingForTransport:
+            self._networkProducer.resumeProducing()
+        if self.persistent:
+            self._read()
+        else:
+            self.loseConnection()
 
-    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
-        """Whether the connection may stay open after this request."""
-        options = b",".join(request.requestHeaders.getRawHeaders(b"connection", []))
-        asked_to_close = b"close" in [option.strip().lower() for option in options.split(b",")]
-        if version == b"HTTP/1.1" and not asked_to_close and not self.site.draining:
-            return True
-        request.responseHeaders.setRawHeaders(b"connection", [b"close"])
-        return False
+    def _await_more(self) -> None:
+        """Wait for the rest of a request, or for the next one, but not for ever."""
+        now = self._clock.seconds()
+        limits = self.site.limits
+        head = self._reader.head
+        if head is not None and head is not self._awaited:
+            self._awaited = head
+            self._cut_at = now + limits.body_timeout
+            if head.wants_continue:
+                self._send100Continue()
+        elif self._cut_at is None and self._reader.buffered:
+            self._cut_at = now + limits.header_timeout
+        left = limits.idle_timeout
+        self._at_deadline = self.loseConnection
+        if self._cut_at is not None and self._cut_at - now <= left:
+            left = max(0.0, self._cut_at - now)
+            self._at_deadline = self.abort
+        self._deadline.set(left)
 
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        # Twisted's own answer has no Content-Length: a body that ends with the connection.
-        self.refuse(400)
+    # What requests ask of their connection
+
+    def getPeer(self) -> IAddress:
+        """The device's address."""
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """Our own address, which the kernel is asked for once."""
+        if self._local is None:
+            self._local = cast(IAddress, super().getHost())
+        return self._local
+
+    def isSecure(self) -> bool:
+        """Whether the device came by TLS."""
+        return self._is_secure
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Let a producer write; it is told at once if there is no room for that now."""
+        super().registerProducer(producer, streaming)
+        if streaming and self._waitingForTransport:
+            producer.pauseProducing()
+
+    def write_span(self, span: Span) -> bool:
+        """
+        Send a part of a file in an answer, if this connection can send files.
+
+        :returns: ``False`` when it can't: who wants to send has to write bytes.
+        """
+        if not isinstance(self.transport, SpanSending):
+            return False
+        self.transport.write_span(span)
+        return True
 
     # Another protocol
 
     @property
     def early_data(self) -> bytes:
         """What came behind the request in progress."""
-        return b"".join(self._dataBuffer)
+        return self._reader.buffered
 
     def switch_protocols(self, head: bytes, tunnel: Tunnel) -> None:
         """
@@ -146,10 +230,10 @@ class GatewayChannel(http.HTTPChannel):
         :param tunnel: gets all that comes from now on, and what came early.
         """
         self.persistent = False
-        early, self._dataBuffer = self.early_data, []
+        early = self._reader.take_rest()
         self._tunnel = tunnel
         cast(Any, self.transport).write(head)
-        # Twisted pauses a device that sends much behind a request.
+        # A device that sends much behind a request is paused.
         cast(Any, self.transport).resumeProducing()
         if early:
             tunnel.device_data(early)
@@ -163,8 +247,8 @@ class GatewayChannel(http.HTTPChannel):
         A slow device gets the time it needs, as long as it takes something; one that takes
         nothing, or has all and still won't let go, is cut off.
         """
-        self._set_deadline(None)
-        if self._closing is None:
+        if not self._is_closing:
+            self._is_closing = True
             self._await_close(self._clock.seconds() + self.site.limits.write_stall)
         super().loseConnection()
 
@@ -197,9 +281,8 @@ class GatewayChannel(http.HTTPChannel):
         """
         if self._tunnel is not None:
             self._tunnel.finished()
-        elif self.requests:
+        elif self.requests or self._reader.head or self._reader.buffered:
             self.persistent = False
-            self.requests[0].responseHeaders.setRawHeaders(b"connection", [b"close"])
         elif self._has_asked:
             self.loseConnection()
 
@@ -209,15 +292,10 @@ class GatewayChannel(http.HTTPChannel):
     def _clock(self) -> Any:
         return self.site.reactor
 
-    def _set_deadline(self, seconds: float | None) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        self._deadline = None if seconds is None else self._clock.callLater(seconds, self.abort)
-
     def _await_close(self, deadline: float) -> None:
-        self._closing = self._clock.callLater(
-            CLOSE_TIMEOUT, self._look_at_close, deadline, bytes_taken(self.transport)
-        )
+        taken = bytes_taken(self.transport)
+        self._at_deadline = partial(self._look_at_close, deadline, taken)
+        self._deadline.set(CLOSE_TIMEOUT)
 
     def _look_at_close(self, deadline: float, taken: int) -> None:
         if self._clock.seconds() < deadline and bytes_taken(self.transport) > taken:

@@ -18,7 +18,6 @@ from menderproxy.web.bindings import BoundToken, TokenBindings, TokenRefused
 from menderproxy.web.prefix import Prefix
 from menderproxy.web.relay import Relay
 from menderproxy.web.request import GatewayRequest
-from menderproxy.wire.body import Body
 from menderproxy.wire.device_token import shown_tokens
 from menderproxy.wire.header_block import fit
 from menderproxy.wire.headers import forwarded_request_headers, returned_response_headers
@@ -27,7 +26,10 @@ GATHERED = 1024 * 1024
 LONGEST_PHRASE = 64
 
 # They speak of the bytes that the device sent.
-OUTDATED = (b"content-encoding", b"content-md5", b"content-digest", b"repr-digest", b"digest")
+OUTDATED = frozenset(
+    (b"content-encoding", b"content-md5", b"content-digest", b"repr-digest", b"digest")
+)
+COMPRESSION = frozenset((b"accept-encoding",))
 
 
 @attrs.frozen
@@ -87,19 +89,22 @@ class DeviceProxy(proxy.ReverseProxyResource):
         :raises TokenRefused: the device uses a token that is not its own.
         """
         token = self.bound_token(request)
+        without: frozenset[bytes] = frozenset()
+        if plain:
+            without |= COMPRESSION
+        if body is not None:
+            without |= OUTDATED
         headers = forwarded_request_headers(
             request.raw_headers,
             host=self.mender.authority,
             client=request.device_address,
             secure=request.isSecure(),
+            without=without,
         )
         if plain:
-            headers = [header for header in headers if header[0].lower() != b"accept-encoding"]
             headers.append((b"Accept-Encoding", b"identity"))
         if body is None:
             body = request.body
-        else:
-            headers = [header for header in headers if header[0].lower() not in OUTDATED]
         answer = await self.mender.agent.request(
             self.mender.origin, request.method, request.uri, headers, body or None
         )
@@ -115,11 +120,10 @@ class DeviceProxy(proxy.ReverseProxyResource):
         :raises TokenRefused: it is not this device's.
         """
         bindings, certificate = self.mender.bindings, request.channel.certificate
-        headers = request.requestHeaders
-        tokens = shown_tokens(
-            headers.getRawHeaders(b"authorization", []), headers.getRawHeaders(b"cookie", [])
-        )
-        if bindings is None or certificate is None or not tokens:
+        if bindings is None or certificate is None:
+            return None
+        tokens = shown_tokens(request.values(b"authorization"), request.values(b"cookie"))
+        if not tokens:
             return None
         if len(tokens) > 1:
             # The server might go by another one than we do.
@@ -129,15 +133,16 @@ class DeviceProxy(proxy.ReverseProxyResource):
 
     async def respond(self, request: GatewayRequest, answer: Answer) -> None:
         """Pass the Mender Server's answer on."""
-        if answer.length is not None or request.clientproto == b"HTTP/1.1":
-            await self.relay(request, answer, answer, answer.length)
-            return
         prefix = Prefix(answer, GATHERED)
-        await prefix.gather()
-        await self.relay(request, answer, prefix, prefix.length)
+        if answer.length is not None or request.clientproto == b"HTTP/1.1":
+            prefix.begin()
+            await self.relay(request, answer, prefix, answer.length)
+        else:
+            await prefix.gather()
+            await self.relay(request, answer, prefix, prefix.length)
 
     async def relay(
-        self, request: GatewayRequest, answer: Answer, body: Body, length: int | None
+        self, request: GatewayRequest, answer: Answer, body: Prefix, length: int | None
     ) -> None:
         """
         Pass an answer's head and a body on.
@@ -155,7 +160,12 @@ class DeviceProxy(proxy.ReverseProxyResource):
             length = None
         if length is not None:
             request.setHeader(b"content-length", b"%d" % length)
-        await Relay(request, body, self.stall, length).run()
+        if body.complete and length in (None, body.length):
+            # So is nearly every answer: no need to keep watch over its bytes.
+            request.write(body.data)
+            request.finish()
+        else:
+            await Relay(request, body, self.stall, length).run()
 
     def set_head(self, request: GatewayRequest, answer: Answer) -> None:
         """
@@ -169,13 +179,12 @@ class DeviceProxy(proxy.ReverseProxyResource):
             answer.abort()
             raise
         request.setResponseCode(answer.code, answer.phrase[:LONGEST_PHRASE])
-        if any(name.lower() == b"date" for name, _ in headers):
-            request.responseHeaders.removeHeader(b"date")
         for name, value in headers:
             request.responseHeaders.addRawHeader(name, value)
-        length = answer.header(b"content-length")
-        if request.method == b"HEAD" and length is not None:
-            request.setHeader(b"content-length", length)
+        if request.method == b"HEAD":
+            length = answer.header(b"content-length")
+            if length is not None:
+                request.setHeader(b"content-length", length)
 
     def _headers_for_device(self, answer: Answer) -> list[tuple[bytes, bytes]]:
         origin = self.mender.origin

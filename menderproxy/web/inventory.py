@@ -93,7 +93,7 @@ class InventoryProxy(DeviceProxy):
 
 def _device(request: GatewayRequest) -> bytes:
     """Something that tells devices apart."""
-    token = bearer_token(request.getHeader(b"authorization"))
+    token = bearer_token(request.authorization)
     if token is None:
         return sha256(request.device_address.encode("ascii")).digest()
     device = device_id(token)
@@ -106,8 +106,7 @@ def _plain_body(request: GatewayRequest) -> bytes:
 
     :raises ValueError: it can't be read.
     """
-    encodings = request.requestHeaders.getRawHeaders(b"content-encoding", [])
-    encoding = b",".join(encodings).lower()
+    encoding = b",".join(request.values(b"content-encoding")).lower()
     if encoding in (b"", b"identity"):
         return request.body
     if encoding in (b"gzip", b"x-gzip"):

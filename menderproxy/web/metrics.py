@@ -56,7 +56,10 @@ class MetricsSite(GatewaySite):
     """
 
     def __init__(self, page: IResource, limits: Limits, reactor: Any):
-        super().__init__({}, attrs.evolve(limits, max_connections=MAX_CONNECTIONS), reactor)
+        few = attrs.evolve(
+            limits, max_connections=MAX_CONNECTIONS, max_connections_per_address=MAX_CONNECTIONS
+        )
+        super().__init__({}, few, reactor)
         self._page = page
 
     def getResourceFor(self, request: GatewayRequest) -> IResource:

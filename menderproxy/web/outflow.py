@@ -79,6 +79,11 @@ class Outflow:
             self.drop()
             self._done.errback(reason)
 
+    def progress(self) -> None:
+        """The device takes bytes of what its connection has."""
+        if self._timer is not None:
+            self._timer.reset(self._stall)
+
     def pauseProducing(self) -> None:
         """Called by the device's connection, with every write while its buffer is full."""
         if not self.over:

@@ -15,6 +15,7 @@ from menderproxy.cache.errors import ArtifactChanged, ArtifactRefused, ArtifactU
 from menderproxy.cache.patience import Backoff, Patience
 from menderproxy.upstream.errors import UpstreamError
 from menderproxy.upstream.stores import StoreAnswer, Stores
+from menderproxy.upstream.uplink import Uplink
 from menderproxy.web.artifact_headers import (
     ranges_hold,
     ranges_wanted,
@@ -23,7 +24,7 @@ from menderproxy.web.artifact_headers import (
 )
 from menderproxy.web.relay import Relay
 from menderproxy.web.request import GatewayRequest
-from menderproxy.wire.ranges import ByteRange, only_range
+from menderproxy.wire.ranges import ByteRange, is_resume, only_range
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
 
@@ -41,7 +42,7 @@ class Passthrough:
 
     def __init__(
         self,
-        stores: Stores,
+        stores: Stores | Uplink,
         clock: IReactorTime,
         *,
         hold: float,
@@ -54,16 +55,22 @@ class Passthrough:
         self._stall = stall
         self._jitter = jitter
 
-    async def send(self, request: GatewayRequest, url: StoreURL) -> None:
+    async def send(self, request: GatewayRequest, url: StoreURL, link_age: float) -> None:
         """
         Answer one request.
 
+        :param link_age: seconds since the device's link was issued. What it resumes was there by
+            then: a younger object is another one.
         :raises ArtifactError: there is nothing to answer with.
         """
         if request.method == b"HEAD":
             await self._send_head(request, url)
             return
         answer = await self._ask(request, url)
+        # By a clock that started when the link was issued.
+        if is_resume(ranges_wanted(request)) and answer.remote.made_after(link_age) > 0:
+            answer.body.abort()
+            raise ArtifactChanged("the artifact was replaced at the store since the link was made")
         promised = _set_head(request, answer)
         await Relay(request, answer.body, self._stall, promised).run()
 

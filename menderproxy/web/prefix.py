@@ -25,7 +25,9 @@ class Prefix:
         self._size = 0
         self._sink: BodySink | None = None
         self._end: Callable[[BodySink], None] | None = None
-        self._gathered: Deferred[None] = Deferred(lambda _: body.abort())
+        self._gathered: Deferred[None] | None = None
+        self._failure: Exception | None = None
+        self._is_gathering = True
         self._paused = False
         self.complete = False
 
@@ -35,8 +37,16 @@ class Prefix:
 
         :raises Exception: the body broke off within the limit.
         """
+        self.begin()
+        if self._is_gathering:
+            self._gathered = Deferred(lambda _: self._body.abort())
+            await self._gathered
+        elif self._failure is not None:
+            raise self._failure
+
+    def begin(self) -> None:
+        """Let the body come. A short one that came together with its head is complete then."""
         self._body.deliver(self)
-        await self._gathered
 
     @property
     def data(self) -> bytes:
@@ -63,15 +73,14 @@ class Prefix:
 
     def body_ended(self, *, certain: bool) -> None:
         """The whole body came."""
-        self.complete = not self._gathered.called
+        self.complete = self._is_gathering
         self._ends(lambda sink: sink.body_ended(certain=certain))
         self._have_gathered()
 
     def body_broken(self, reason: Exception) -> None:
         """The body broke off."""
         self._ends(lambda sink: sink.body_broken(reason))
-        if not self._gathered.called:
-            self._gathered.errback(reason)
+        self._have_gathered(reason)
 
     # As a body
 
@@ -106,6 +115,14 @@ class Prefix:
         else:
             self._end = end
 
-    def _have_gathered(self) -> None:
-        if not self._gathered.called:
+    def _have_gathered(self, failure: Exception | None = None) -> None:
+        if not self._is_gathering:
+            return
+        self._is_gathering = False
+        self._failure = failure
+        if self._gathered is None:
+            return
+        if failure is None:
             self._gathered.callback(None)
+        else:
+            self._gathered.errback(failure)

@@ -11,9 +11,10 @@ from twisted.web import server
 from twisted.web.resource import IResource, Resource
 
 from menderproxy.config.model import Limits
+from menderproxy.listen.address_count import AddressCount
 from menderproxy.listen.admission import Admission
 from menderproxy.listen.refusal import Refusals
-from menderproxy.web.access_log import AccessLog
+from menderproxy.web.access_log import log_request
 from menderproxy.web.answers import answer_error
 from menderproxy.web.channel import GatewayChannel, Surplus
 from menderproxy.web.request import GatewayRequest
@@ -103,6 +104,7 @@ class GatewaySite(server.Site):
         self._resources = resources
         self._admission = admission
         self.refusals = Refusals() if refusals is None else refusals
+        self._addresses = AddressCount()
         self._leaving: set[GatewayChannel] = set()
         self._closes: list[Deferred[None]] = []
 
@@ -111,24 +113,34 @@ class GatewaySite(server.Site):
         return [b"http/1.1"]
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        """A connection came in; above the limit it is cut at once."""
-        if len(self.channels) >= self.limits.max_connections:
+        """A connection came in; above a limit it is cut at once."""
+        if self._is_full(getattr(addr, "host", "")):
             self.statistics.surplus += 1
             return Surplus()
         return super().buildProtocol(addr)
+
+    def _is_full(self, host: str) -> bool:
+        return (
+            len(self.channels) >= self.limits.max_connections
+            or self._addresses[host] >= self.limits.connections_per_address
+        )
 
     def getResourceFor(self, request: GatewayRequest) -> IResource:
         """Route on the raw target: the resource tree would decode it first."""
         method = request.method
         if not (method.isalpha() and method.isupper()) or method in REFUSED_METHODS:
             return ErrorPage(400, "bad method")
-        if request.clientproto == b"HTTP/1.1" and not request.requestHeaders.hasHeader(b"host"):
+        hosts = request.values(b"host")
+        if request.clientproto == b"HTTP/1.1" and not hosts:
             return ErrorPage(400, "missing Host header")
         try:
             route = match(request.uri)
         except BadTarget as error:
             return ErrorPage(400, str(error))
         request.route = route
+        # A client on microcontrollers says the same one twice when it downloads.
+        if len(hosts) > 1 and (route is not Route.ARTIFACT or len(set(hosts)) > 1):
+            return ErrorPage(400, "more than one Host header")
         if self._admission is not None and not request.isSecure() and route not in HEALTH:
             # It would be a way around the certificates.
             return ErrorPage(403, "a client certificate is needed: use https")
@@ -137,9 +149,23 @@ class GatewaySite(server.Site):
         return self._resources.get(route, self._not_found)
 
     def watch(self, request: GatewayRequest) -> None:
-        """Log and count a request when it is over."""
-        AccessLog.watch(request)
-        self.statistics.watch(request)
+        """Count a request, and log it when it is over."""
+        request.began = self.reactor.seconds()
+        self.statistics.begin(request)
+
+    def log(self, request: Any) -> None:
+        """An answer has ended (called by Twisted, whose own log would show queries)."""
+        self._over(request, broken_off=False)
+
+    def broke_off(self, request: GatewayRequest) -> None:
+        """A device went away, or was cut off, before its answer ended."""
+        # A tunnel is ended by whoever has enough of it: it has no other end.
+        self._over(request, broken_off=request.tunnelled is None)
+
+    def _over(self, request: GatewayRequest, *, broken_off: bool) -> None:
+        if request.began is not None:
+            self.statistics.end(request, broken_off=broken_off)
+            log_request(request, self.reactor.seconds() - request.began, broken_off=broken_off)
 
     def admits(self, channel: GatewayChannel) -> bool:
         """
@@ -159,9 +185,6 @@ class GatewaySite(server.Site):
         for channel in list(self.channels):
             if channel.has_shaken_hands and not self.admits(channel):
                 channel.abort()
-
-    def log(self, request: Any) -> None:
-        """Twisted's own access log, off: it leaves out what breaks, and shows queries."""
 
     async def drain(self, seconds: float) -> None:
         """
@@ -196,9 +219,15 @@ class GatewaySite(server.Site):
         for channel in list(self.channels):
             channel.abort()
 
+    def opened(self, channel: GatewayChannel) -> None:
+        """A connection is made."""
+        self.channels.add(channel)
+        self._addresses.add(channel.device_address)
+
     def closed(self, channel: GatewayChannel) -> None:
         """A connection is gone."""
         self.channels.discard(channel)
+        self._addresses.discard(channel.device_address)
         self._leaving.discard(channel)
         closes, self._closes = self._closes, []
         for deferred in closes:

@@ -8,23 +8,20 @@ from typing import Any
 
 from twisted.protocols.policies import ProtocolWrapper
 
-NOT_SENT = 128 * 1024
+from menderproxy.transport.spans import SpanSending
 
-_TCP_NOTSENT_LOWAT = 25
 # Where Linux keeps tcpi_bytes_acked in its struct tcp_info.
 _BYTES_ACKED = struct.Struct("=120xQ")
 
 
-def limit_unsent(transport: Any) -> None:
+def limit_unsent(transport: Any, size: int) -> None:
     """
     Let the kernel hold little that was not sent yet.
 
-    By default it buffers up to 4 MiB for each slow device, which is memory, and hides from us
-    for minutes that the device takes nothing.
+    :param size: bytes; see :class:`menderproxy.transport.pace.Pace`.
     """
-    handle = _socket(transport)
-    if handle is not None:
-        handle.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOT_SENT)
+    if isinstance(transport, SpanSending):
+        transport.pace.limit(size)
 
 
 def bytes_taken(transport: Any) -> int:
@@ -43,8 +40,8 @@ def bytes_taken(transport: Any) -> int:
 
 def _socket(transport: Any) -> socket.socket | None:
     while isinstance(transport, ProtocolWrapper):
-        # TLS, for which getHandle() is something else.
         transport = transport.transport
-    handle = getattr(transport, "getHandle", lambda: None)()
+    # Not getHandle(), which for TLS is something else.
+    handle = getattr(transport, "socket", None)
     is_tcp = isinstance(handle, socket.socket) and handle.family != socket.AF_UNIX
     return handle if is_tcp else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
 import attrs
-from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES
 
 from menderproxy.wire.routes import Route
@@ -20,7 +20,7 @@ UNANSWERED = "000"
 """In place of a status, for a connection that was cut before the answer began."""
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Exchange:
     """
     A kind of request, and what became of it.
@@ -40,7 +40,11 @@ class Exchange:
         """Tell what kind a request, as it stands now, is of."""
         method = request.method.decode("ascii") if request.method in METHODS else "other"
         code = str(request.code) if request.code in RESPONSES else "other"
-        return cls(method, code if request.startedWriting else UNANSWERED, request.route)
+        return _exchange(method, code if request.startedWriting else UNANSWERED, request.route)
+
+
+# There are only so many, and a lookup costs less than to make one.
+_exchange = cache(Exchange)
 
 
 @attrs.define
@@ -69,20 +73,23 @@ class Statistics:
                 sent[Exchange.of(request)] += request.sentLength
         return sent
 
-    def watch(self, request: GatewayRequest) -> None:
-        """Count a request, now and when it is over."""
+    def begin(self, request: GatewayRequest) -> None:
+        """Count a request as under way."""
         self.under_way.add(request)
-        request.notifyFinish().addBoth(self._over, request)
 
-    def refuse(self, status: int) -> None:
-        """Count a request that was refused before it was complete."""
-        self.exchanges[Exchange("other", str(status), Route.UNKNOWN)] += 1
+    def end(self, request: GatewayRequest, *, broken_off: bool) -> None:
+        """
+        Count a request that is over.
 
-    def _over(self, result: Failure | None, request: GatewayRequest) -> None:
+        :param broken_off: whether it ended before its answer did.
+        """
         exchange = Exchange.of(request)
         self.under_way.discard(request)
         self.exchanges[exchange] += 1
         self._sent[exchange] += request.sentLength
-        # A tunnel is ended by whoever has enough of it: it has no other end.
-        if result is not None and request.tunnelled is None:
+        if broken_off:
             self.broken_off[exchange.route] += 1
+
+    def refuse(self, status: int) -> None:
+        """Count a request that was refused before it was complete."""
+        self.exchanges[Exchange("other", str(status), Route.UNKNOWN)] += 1

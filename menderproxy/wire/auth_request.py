@@ -59,7 +59,7 @@ class AuthRequest:
             raise ValueError("an auth request as long as that is none")
         fields = _object(_text(body), "the auth request", fold=True)
         identity = _object(_string(fields, "id_data"), "id_data")
-        if _depth(identity) > DEEPEST:
+        if _is_deeper(identity, DEEPEST):
             raise ValueError("id_data is nested too deeply")
         pubkey = _string(fields, "pubkey")
         key = key_of(pubkey)
@@ -138,10 +138,16 @@ def _string(fields: dict[str, object], name: str) -> str:
     return value
 
 
-def _depth(value: object) -> int:
-    """How many levels of objects and arrays there are; what can be parsed is never too deep."""
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether there are more levels of objects and arrays; not by recursion, which has its end."""
+    level = [value]
+    for _ in range(levels):
+        level = [inner for each in level for inner in _members(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _members(value: object) -> list[object]:
+    """Give what objects and arrays hold."""
     if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return 0
-    return 1 + max(map(_depth, value), default=0)
+        return list(value.values())
+    return value if isinstance(value, list) else []

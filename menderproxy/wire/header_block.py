@@ -10,6 +10,8 @@ Bytes of headers that may be passed on: the C++ client gives up on a head of mor
 and status line and framing headers need some of them.
 """
 
+_AROUND = len(b": \r\n")
+
 _NEEDED = frozenset(
     {
         b"content-encoding",
@@ -38,16 +40,18 @@ def fit(
     """
     kept = list(headers)
     dropped: list[bytes] = []
-    while sum(map(_size, kept)) > limit:
+    size = sum([len(name) + len(value) + _AROUND for name, value in kept])
+    while size > limit:
         spare = [header for header in kept if header[0].lower() not in _NEEDED]
         if not spare:
             raise ValueError("the headers that clients need are too large")
         largest = max(spare, key=_size)
         kept.remove(largest)
         dropped.append(largest[0])
+        size -= _size(largest)
     return kept, dropped
 
 
 def _size(header: tuple[bytes, bytes]) -> int:
     name, value = header
-    return len(name) + len(value) + len(b": \r\n")
+    return len(name) + len(value) + _AROUND

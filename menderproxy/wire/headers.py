@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
+from functools import lru_cache
 
 Headers = list[tuple[bytes, bytes]]
 """Names and values as they came."""
@@ -19,12 +20,21 @@ _CLAIMED = re.compile(rb"x-forwarded.*|forwarded|x-real-ip|x-client-cert.*|x-ssl
 _END_TO_END = frozenset((b"authorization", b"x-men-signature", b"content-type", b"host", b"cookie"))
 _HANDSHAKE = re.compile(rb"connection|upgrade|sec-websocket-.*")
 # Some programs take \x0b, \x0c, \x1c to \x1e and \x85 for ends of lines.
-CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
+_CONTROL_BYTES = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F, 0x85])
+CONTROL = re.compile(b"[%b]" % re.escape(_CONTROL_BYTES))
 """What no header that goes on may hold."""
+
+_NAMES_KEPT = 256
+"""Names whose treatment is remembered; a fleet uses some twenty, an attacker any number."""
 
 
 def forwarded_request_headers(
-    headers: Iterable[tuple[bytes, bytes]], *, host: bytes, client: str, secure: bool
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    host: bytes,
+    client: str,
+    secure: bool,
+    without: Set[bytes] = frozenset(),
 ) -> Headers:
     """
     Choose the headers of a device's request that the Mender Server gets, and add our own.
@@ -35,13 +45,11 @@ def forwarded_request_headers(
     :param host: the one ``Host`` to send.
     :param client: the device's IP address.
     :param secure: whether the device came by TLS.
+    :param without: names, in lower case, of headers that are not to go on either.
     """
-    kept = [
-        (name, value) for name, value in _end_to_end(headers) if not _CLAIMED.fullmatch(_key(name))
-    ]
     return [
         (b"Host", host),
-        *((name, value) for name, value in kept if _key(name) != b"host"),
+        *_end_to_end(headers, _is_forwarded, without),
         (b"X-Forwarded-For", client.removeprefix("::ffff:").encode("ascii")),
         (b"X-Forwarded-Proto", b"https" if secure else b"http"),
     ]
@@ -49,7 +57,7 @@ def forwarded_request_headers(
 
 def returned_response_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Choose the headers of an answer that the device gets; the body's length is ours to add."""
-    return _end_to_end(headers)
+    return _end_to_end(headers, _is_end_to_end)
 
 
 def is_websocket_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -103,25 +111,39 @@ def store_request_headers(host: bytes, range: bytes | None) -> Headers:
     return headers if range is None else [*headers, (b"Range", range)]
 
 
-def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+def _end_to_end(
+    headers: Iterable[tuple[bytes, bytes]],
+    passes: Callable[[bytes], bool],
+    without: Set[bytes] = frozenset(),
+) -> Headers:
+    """Choose the headers whose name passes, and whose value could not be taken for two."""
     received = list(headers)
-    dropped = _options(received, b"connection") - _END_TO_END
-    return [
-        (name, value)
-        for name, value in received
-        if not _HOP_BY_HOP.fullmatch(_key(name))
-        and name.lower() not in dropped
-        and not CONTROL.search(name + value)
-    ]
+    kept = [header for header in received if passes(header[0])]
+    if not _is_one_line(b"".join([value for _, value in kept])):
+        kept = [header for header in kept if _is_one_line(header[1])]
+    dropped = (_options(received, b"connection") - _END_TO_END) | without
+    return [header for header in kept if header[0].lower() not in dropped] if dropped else kept
+
+
+@lru_cache(_NAMES_KEPT)
+def _is_end_to_end(name: bytes) -> bool:
+    return _HOP_BY_HOP.fullmatch(_key(name)) is None and CONTROL.search(name) is None
+
+
+@lru_cache(_NAMES_KEPT)
+def _is_forwarded(name: bytes) -> bool:
+    key = _key(name)
+    return _is_end_to_end(name) and key != b"host" and _CLAIMED.fullmatch(key) is None
+
+
+def _is_one_line(value: bytes) -> bool:
+    # Five times as fast as a search for CONTROL, and tokens are long.
+    return len(value.translate(None, _CONTROL_BYTES)) == len(value)
 
 
 def _options(headers: Headers, wanted: bytes) -> frozenset[bytes]:
-    return frozenset(
-        option.strip().lower()
-        for name, value in headers
-        if name.lower() == wanted
-        for option in value.split(b",")
-    )
+    values = [value for name, value in headers if name.lower() == wanted]
+    return frozenset([option.strip().lower() for value in values for option in value.split(b",")])
 
 
 def _key(name: bytes) -> bytes:

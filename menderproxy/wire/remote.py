@@ -32,6 +32,8 @@ class RemoteObject:
     :param etag: entity tag as written, quotes and weakness mark included.
     :param last_modified: ``Last-Modified`` as written.
     :param content_type: ``Content-Type`` as written.
+    :param age: seconds since it was last modified when the answer was made, by the store's own
+        clock; ``None`` when it doesn't say.
     :param md5: MD5 of the whole object.
     :param sha256: SHA-256 of the whole object.
     :param retry_after: seconds that the store asks us to wait before the next request.
@@ -43,6 +45,7 @@ class RemoteObject:
     etag: str | None = None
     last_modified: str | None = None
     content_type: str | None = None
+    age: float | None = attrs.field(default=None, eq=False)
     md5: bytes | None = None
     sha256: bytes | None = None
     retry_after: float | None = None
@@ -73,10 +76,23 @@ class RemoteObject:
             etag=_shown(fields, "etag"),
             last_modified=_shown(fields, "last-modified"),
             content_type=_shown(fields, "content-type"),
+            age=_age(fields),
             md5=_md5(fields, whole=status == 200),
             sha256=_sha256(fields) if status == 200 else None,
             retry_after=retry_after,
         )
+
+    def made_after(self, asked_at: float) -> float:
+        """
+        Tell a moment at which the object certainly was not at the store yet.
+
+        Only differences of the store's own clock are used, which may be wrong. Dates in headers are
+        whole seconds, so that one of them may be missing from its age.
+
+        :param asked_at: Unix time of our clock, when the store was asked.
+        :returns: Unix time of our clock; 0 when nobody knows.
+        """
+        return 0.0 if self.age is None else asked_at - self.age - 1
 
     def same_object(self, other: RemoteObject) -> bool:
         """
@@ -182,6 +198,14 @@ def _retry_after(fields: dict[str, str]) -> float | None:
     if until is None or now is None:
         return None
     return max(0.0, (until - now).total_seconds())
+
+
+def _age(fields: dict[str, str]) -> float | None:
+    """Compare ``Last-Modified`` with the store's own clock, its ``Date``."""
+    modified, now = _date(fields.get("last-modified", "")), _date(fields.get("date", ""))
+    if modified is None or now is None or modified > now:
+        return None
+    return (now - modified).total_seconds()
 
 
 def _date(text: str) -> datetime | None:

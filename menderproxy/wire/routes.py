@@ -37,27 +37,22 @@ class Route(enum.Enum):
     UNKNOWN = "unknown"
 
 
-_ROUTES = tuple(
-    (re.compile(pattern), route)
+_PATHS = {
+    b"/api/internal/v1/gateway/alive": Route.ALIVE,
+    b"/api/internal/v1/gateway/ready": Route.READY,
+    b"/api/devices/v1/deployments/device/deployments/next": Route.NEXT_DEPLOYMENT,
+    b"/api/devices/v2/deployments/device/deployments/next": Route.NEXT_DEPLOYMENT,
+    b"/api/devices/v1/authentication/auth_requests": Route.AUTHENTICATION,
+    b"/api/devices/v1/inventory/device/attributes": Route.INVENTORY,
+    b"/api/devices/v1/deviceconnect/connect": Route.CONNECT,
+}
+_PATTERNS = tuple(
+    (re.compile(re.escape(_DEVICE_API) + pattern), route)
     for pattern, route in (
-        (rb"/api/internal/v1/gateway/alive", Route.ALIVE),
-        (rb"/api/internal/v1/gateway/ready", Route.READY),
-        (re.escape(PREFIX) + rb".*", Route.ARTIFACT),
-        (rb"/api/devices/v[12]/deployments/device/deployments/next", Route.NEXT_DEPLOYMENT),
-        (rb"/api/devices/v1/deployments/artifacts/[^/]+/download", Route.ARTIFACT_LINK),
-        (
-            rb"/api/devices/v1/deployments/download/configuration/.+",
-            Route.CONFIGURATION_DOWNLOAD,
-        ),
-        (rb"/api/devices/v1/authentication/auth_requests", Route.AUTHENTICATION),
-        (rb"/api/devices/v1/inventory/device/attributes", Route.INVENTORY),
-        (rb"/api/devices/v1/deviceconnect/connect", Route.CONNECT),
-        (
-            rb"/api/devices/v1/deployments/device/deployments/[^/]+/status",
-            Route.DEPLOYMENT_STATUS,
-        ),
-        (rb"/api/devices/v1/deployments/device/deployments/[^/]+/log", Route.DEPLOYMENT_LOG),
-        (re.escape(_DEVICE_API) + rb".*", Route.DEVICE_API),
+        (rb"v1/deployments/artifacts/[^/]+/download", Route.ARTIFACT_LINK),
+        (rb"v1/deployments/download/configuration/.+", Route.CONFIGURATION_DOWNLOAD),
+        (rb"v1/deployments/device/deployments/[^/]+/status", Route.DEPLOYMENT_STATUS),
+        (rb"v1/deployments/device/deployments/[^/]+/log", Route.DEPLOYMENT_LOG),
     )
 )
 
@@ -77,11 +72,24 @@ def match(target: bytes) -> Route:
     path = target.partition(b"?")[0]
     if path.startswith(_DEVICE_API) and _climbs(path):
         raise BadTarget("a '.' or '..' segment in the request path")
-    return next((route for pattern, route in _ROUTES if pattern.fullmatch(path)), Route.UNKNOWN)
+    return _PATHS.get(path) or _pattern_of(path)
+
+
+def _pattern_of(path: bytes) -> Route:
+    if path.startswith(PREFIX):
+        return Route.ARTIFACT
+    if not path.startswith(_DEVICE_API):
+        return Route.UNKNOWN
+    for pattern, route in _PATTERNS:
+        if pattern.fullmatch(path):
+            return route
+    return Route.DEVICE_API
 
 
 def _climbs(path: bytes) -> bool:
     """Whether *path* has a dot segment, seen through several layers of percent-encoding."""
+    if b"." not in path and b"%" not in path:
+        return False
     for _ in range(_DECODINGS + 1):
         if any(_DOTS.fullmatch(segment) for segment in _SEPARATOR.split(path)):
             return True

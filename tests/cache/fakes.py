@@ -122,11 +122,13 @@ class StoredObject:
     What lies in the store.
 
     :param md5: what the store says it is, as are the others.
+    :param age: seconds for which it has been there, if the store says that.
     """
 
     data: bytes
     etag: str | None = '"v1"'
     last_modified: str | None = None
+    age: float | None = None
     md5: bytes | None = None
     sha256: bytes | None = None
 
@@ -150,6 +152,7 @@ class StoredObject:
             etag=self.etag,
             last_modified=self.last_modified,
             content_type="application/vnd.mender-artifact",
+            age=self.age,
             # Checksums are told of whole objects only.
             md5=self.md5 if whole else None,
             sha256=self.sha256 if whole else None,

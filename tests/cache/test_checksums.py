@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache.checksums import MAX_REJECTIONS, Checksums
+from menderproxy.cache.checksums import MAX_REJECTIONS, Checksums, needs_md5
 from menderproxy.wire.remote import RemoteObject
 
 RIGHT, WRONG = b"r" * 32, b"w" * 32
@@ -34,6 +34,17 @@ class ChecksumsTests(SynchronousTestCase):
         stated = RemoteObject(200, md5=MD5)
         self.assertTrue(self.checksums.accept(stated, sha256=RIGHT, md5=MD5))
         self.assertFalse(self.checksums.accept(stated, sha256=WRONG, md5=NOT_MD5))
+
+    def test_md5_not_computed(self) -> None:
+        """An MD5 that was not computed matches nothing."""
+        self.assertFalse(self.checksums.accept(RemoteObject(200, md5=MD5), sha256=RIGHT, md5=None))
+
+    def test_md5_needed(self) -> None:
+        """An MD5 has to be computed where it is the only checksum."""
+        self.assertTrue(needs_md5(RemoteObject(200, md5=MD5)))
+        self.assertFalse(needs_md5(RemoteObject(200, md5=MD5, sha256=RIGHT)))
+        self.assertFalse(needs_md5(RemoteObject(200, sha256=RIGHT)))
+        self.assertFalse(needs_md5(RemoteObject(200)))
 
     def test_lookalike(self) -> None:
         """The same bytes twice show that the entity tag only looks like an MD5."""

@@ -83,7 +83,7 @@ class DiskTroubleTests(CacheTestCase):
         device, body = self.begin(THING)
         body.send(5000)
         self.settle()
-        self.let_fail("pwrite", errno.EIO)
+        self.let_fail("pwritev", errno.EIO)
         body.send(5000)
         self.wait(1)
         self.assertIsInstance(device.failure, CacheUnusable)
@@ -94,7 +94,7 @@ class DiskTroubleTests(CacheTestCase):
     def test_last_write_fails(self) -> None:
         """The same, when it is the last write that fails."""
         device, body = self.begin(THING)
-        self.let_fail("pwrite", errno.ENOSPC)
+        self.let_fail("pwritev", errno.ENOSPC)
         body.finish()
         self.settle()
         self.assertIsInstance(device.failure, CacheUnusable)
@@ -105,7 +105,7 @@ class DiskTroubleTests(CacheTestCase):
         device, body = self.begin(THING)
         body.send(5000)
         self.settle()
-        self.let_fail("pwrite", errno.EIO)
+        self.let_fail("pwritev", errno.EIO)
         body.send(5000)
         body.cut()
         self.wait(0.1)
@@ -123,7 +123,7 @@ class DiskTroubleTests(CacheTestCase):
         body.cut()
         self.clock.advance(1)
         self.assertEqual(self.store.last.offset, 10_000)
-        self.let_fail("pwrite", errno.EIO)
+        self.let_fail("pwritev", errno.EIO)
         return device
 
     def test_write_fails_while_asking(self) -> None:

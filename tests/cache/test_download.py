@@ -80,6 +80,15 @@ class ResumeTests(CacheTestCase):
         assert device.artifact is not None
         self.assertEqual(device.artifact.meta.changed_at, 0)
 
+    def test_made(self) -> None:
+        """Links from before the artifact was made may mean another, also one that was forgotten."""
+        device, body = self.begin(attrs.evolve(THING, age=60.0))
+        body.send()
+        body.finish()
+        self.settle()
+        assert device.artifact is not None
+        self.assertEqual(device.artifact.meta.changed_at, TODAY - 61)
+
     def test_too_much(self) -> None:
         """Bytes beyond the promised length never reach a device."""
         device, body = self.begin(THING)
@@ -282,57 +291,6 @@ class ChangeTests(CacheTestCase):
         self.settle()
         self.finish(waiting)
         self.assertEqual(waiting.received, NEWER.data)
-
-
-class UnknownLengthTests(CacheTestCase):
-    """A store that doesn't say how long the object is."""
-
-    def setUp(self) -> None:
-        """Let it answer, without a length."""
-        super().setUp()
-        self.one = self.device()
-        self.body = self.answer()
-
-    def answer(self) -> FakeBody:
-        """Answer so."""
-        body = self.store.last.reply(attrs.evolve(THING.head(), length=None), THING.data)
-        self.settle()
-        return body
-
-    def test_head_withheld(self) -> None:
-        """Devices wait until all of it is here: they need to know its length."""
-        self.body.send()
-        self.wait(1)
-        self.assertIsNone(self.one.artifact)
-        self.body.end()
-        self.settle()
-        self.assertEqual(self.one.received, THING.data)
-
-    def test_uncertain_end(self) -> None:
-        """A closed connection may have been cut: it is begun anew, and nobody sees a part."""
-        self.body.send()
-        self.body.end(certain=False)
-        self.wait(1)
-        self.assertEqual(self.store.ranges, [None, None])
-        self.assertIsNone(self.one.artifact)
-        self.answer().finish()
-        self.settle()
-        self.assertEqual(self.one.received, THING.data)
-        assert self.one.artifact is not None
-        self.assertEqual(self.one.artifact.meta.changed_at, 0)
-
-    def test_no_progress(self) -> None:
-        """Bytes that are thrown away again are no progress: unwanted, it is given up."""
-        self.one.leave()
-        for _ in range(100):
-            self.body.send(5000)
-            self.body.cut()
-            self.wait(PATIENCE.longest_retry)
-            if self.store.last.answered:
-                break
-            self.body = self.answer()
-        self.assertFalse(self.cache.holds(self.store.last.url))
-        self.assertEqual(self.files(), [])
 
 
 class StopTests(CacheTestCase):

@@ -19,7 +19,7 @@ candidates = st.lists(
     ),
     unique_by=lambda one: one.key,
     max_size=8,
-)
+).map(lambda some: sorted(some, key=lambda one: one.served_at))
 
 
 class ChooseTests(SynchronousTestCase):
@@ -27,7 +27,7 @@ class ChooseTests(SynchronousTestCase):
 
     def test_oldest_first(self) -> None:
         """The one served longest ago goes first, and no more than needed."""
-        three = [Candidate(key, 10, at, False) for key, at in (("b", 2), ("c", 3), ("a", 1))]
+        three = [Candidate(key, 10, at, False) for key, at in (("a", 1), ("b", 2), ("c", 3))]
         self.assertEqual(choose(three, 1), ["a"])
         self.assertEqual(choose(three, 10), ["a"])
         self.assertEqual(choose(three, 11), ["a", "b"])
@@ -37,6 +37,12 @@ class ChooseTests(SynchronousTestCase):
         two = [Candidate("a", 10, 1, True), Candidate("b", 10, 2, False)]
         self.assertEqual(choose(two, 5), ["b"])
         self.assertIsNone(choose(two, 11))
+
+    def test_no_more_looked_at(self) -> None:
+        """With ten thousand artifacts it takes no longer than with ten."""
+        many = (Candidate(str(number), 10, number, number < 2) for number in range(10_000))
+        self.assertEqual(choose(many, 15), ["2", "3"])
+        self.assertEqual(next(many).key, "4")
 
     def test_nothing_needed(self) -> None:
         """Nothing goes when nothing is needed."""

@@ -25,7 +25,7 @@ class IndexTestCase(SynchronousTestCase):
         self.busy: list[str] = []
         self.index = Index(self.in_flight)
         self.entry = Entry(self.clock, META, served_at=7)
-        self.index.entries[META.key] = self.entry
+        self.index.add(self.entry)
         self.index.leftovers["part"] = Leftover("part", 5, used_at=3)
 
     def in_flight(self) -> Iterator[str]:
@@ -47,30 +47,58 @@ class CandidateTests(IndexTestCase):
 
     def candidates(self) -> list[Candidate]:
         """That."""
-        return self.index.candidates()
+        return list(self.index.candidates())
 
     def test_all(self) -> None:
         """Artifacts and leftovers, with what they take and when they were used."""
         self.assertEqual(
-            self.candidates(), [Candidate(META.key, 10, 7, False), Candidate("part", 5, 3, False)]
+            self.candidates(), [Candidate("part", 5, 3, False), Candidate(META.key, 10, 7, False)]
         )
         self.assertEqual(self.index.bytes_used, 15)
 
     def test_in_use(self) -> None:
         """One that is read, or about to be, is in use; one whose file is only open is not."""
         file = self.open()
-        self.assertFalse(self.candidates()[0].in_use)
+        self.assertFalse(self.candidates()[1].in_use)
         file.acquire()
-        self.assertTrue(self.candidates()[0].in_use)
+        self.assertTrue(self.candidates()[1].in_use)
         file.release()
         self.entry.opening += 1
-        self.assertTrue(self.candidates()[0].in_use)
+        self.assertTrue(self.candidates()[1].in_use)
         self.entry.close()
 
     def test_in_flight(self) -> None:
         """A leftover that a download works on is in use."""
         self.busy.append("part")
-        self.assertTrue(self.candidates()[1].in_use)
+        self.assertTrue(self.candidates()[0].in_use)
+
+    def test_order(self) -> None:
+        """What was served or left longest ago comes first, whichever of the two it is."""
+        keys = [digit * 64 for digit in "123"]
+        for at, key in enumerate(keys, 10):
+            self.index.add(Entry(self.clock, attrs.evolve(META, key=key), at))
+        self.index.leftovers["newer"] = Leftover("newer", 5, used_at=10.5)
+        self.index.leftovers["oldest"] = Leftover("oldest", 5, used_at=1)
+        order = ["oldest", "part", META.key, keys[0], "newer", *keys[1:]]
+        self.assertEqual([one.key for one in self.candidates()], order)
+        self.index.served(self.index.entries[keys[0]], 20)
+        self.index.served(self.entry, 21)
+        order = ["oldest", "part", "newer", *keys[1:], keys[0], META.key]
+        self.assertEqual([one.key for one in self.candidates()], order)
+
+    def test_served_but_forgotten(self) -> None:
+        """What was forgotten while it was being opened does not come back."""
+        self.index.forget(META.key)
+        self.index.served(self.entry, 8)
+        self.assertEqual(self.index.entries, {})
+
+    def test_replaced(self) -> None:
+        """An artifact that is fetched anew takes the place of its older version, and comes last."""
+        self.index.add(Entry(self.clock, attrs.evolve(META, key="0" * 64), 8))
+        newer = Entry(self.clock, META, 9)
+        self.index.add(newer)
+        self.assertEqual(list(self.index.entries), ["0" * 64, META.key])
+        self.assertIs(self.index.entries[META.key], newer)
 
     def test_forget(self) -> None:
         """What is forgotten is closed, and takes no room any more."""

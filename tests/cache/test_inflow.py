@@ -15,18 +15,14 @@ class FakeWriter(Writer):
     """A writer that writes when the test says so."""
 
     def __init__(self, committed: int = 0):
-        self.committed = committed
+        self.committed = self.taken = committed
         self.data = b""
         self.failure = None
-
-    @property
-    def backlog(self) -> int:
-        """Bytes not written."""
-        return len(self.data)
 
     def write(self, data: bytes) -> None:
         """Take bytes."""
         self.data += data
+        self.taken += len(data)
 
     def get_on(self, size: int) -> None:
         """Write so many bytes."""

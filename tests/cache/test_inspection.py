@@ -99,6 +99,18 @@ class VerificationTests(InspectionTestCase):
             [(one.key, one.served_at) for one in self.cache.index.candidates()], [(KEY, 0.0)]
         )
 
+    def test_asked_twice(self) -> None:
+        """What waits for its turn already is looked at once."""
+        self.fetched(GOOD)
+        for _ in range(3):
+            self.inspection.look_at(KEY)
+        looks = 0
+        while self.threads.jobs:
+            looks += self.threads.names[0] == "_verify_file"
+            self.threads.step()
+            self.clock.advance(0)
+        self.assertEqual(looks, 2)
+
     def test_not_looked_at_yet(self) -> None:
         """What an earlier process had no time for is looked at by the next."""
         inspector, self.inspector = self.inspector, None  # type: ignore[method-assign, assignment]

@@ -71,6 +71,18 @@ class MaxSizeTests(RoomTestCase):
         self.finish(self.ask(3))
         self.assertEqual(self.held(), [0, 2, 3])
 
+    def test_oldest_goes_after_restart(self) -> None:
+        """The next process knows which one that is."""
+        self.fill(3)
+        self.device(link(0))
+        self.wait(LINGER * 3)
+        self.stop()
+        self.start()
+        self.finish(self.ask(3))
+        self.assertEqual(self.held(), [0, 2, 3])
+        self.finish(self.ask(4))
+        self.assertEqual(self.held(), [0, 3, 4])
+
     def test_never_in_use(self) -> None:
         """One that is being served stays, though it is the oldest."""
         self.fill(3)
@@ -146,6 +158,16 @@ class MaxSizeTests(RoomTestCase):
         self.device(link(2))
         self.assertEqual(self.held(), [1, 2])
         self.assertEqual(self.store.last.offset, 100)
+
+    def test_no_room_to_go_on(self) -> None:
+        """When there is none, it is refused; no file and no descriptor is left."""
+        self.ask(2)
+        not_none(self.store.last.body).send(100)
+        self.stop()
+        self.limits = Limits(max_size=SIZE - 1)
+        self.start()
+        self.check_refused(self.device(link(2)))
+        self.assertEqual(self.files(), [])
 
     def test_left_by_this_process(self) -> None:
         """So does what a download of this very process left when it was given up."""

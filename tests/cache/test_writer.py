@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.cache import writer as writer_module
+from menderproxy.cache.digests import Digests
 from menderproxy.cache.writer import BATCH, LINGER, Writer
 from tests.cache.fakes import SteppedThreads, content
 
@@ -53,10 +54,10 @@ class WriterTestCase(SynchronousTestCase):
     def let_writing_fail(self, code: int = errno.ENOSPC) -> None:
         """Let the disk fail."""
 
-        def pwrite(*_: object) -> int:
+        def pwritev(*_: object) -> int:
             raise OSError(code, os.strerror(code))
 
-        self.patch(os, "pwrite", pwrite)
+        self.patch(os, "pwritev", pwritev)
 
 
 class BatchTests(WriterTestCase):
@@ -70,14 +71,29 @@ class BatchTests(WriterTestCase):
         self.assertEqual((self.written(), self.commits), (DATA[:10], [10]))
 
     def test_one_at_a_time(self) -> None:
-        """What comes during a write is written after it, in one piece."""
-        for start in range(0, 100, 10):
-            self.writer.write(DATA[start : start + 10])
+        """What comes during a write is written after it, and at once if it is enough."""
+        step = BATCH // 8
+        for start in range(0, BATCH + step, step):
+            self.writer.write(DATA[start : start + step])
         self.assertEqual(len(self.threads.jobs), 1)
-        self.assertEqual((self.writer.backlog, self.writer.taken), (100, 100))
+        self.assertEqual((self.writer.backlog, self.writer.taken), (BATCH + step, BATCH + step))
         self.settle()
-        self.assertEqual(self.commits, [10, 100])
-        self.assertEqual(self.written(), DATA[:100])
+        self.assertEqual(self.commits, [step, BATCH + step])
+        self.assertEqual(self.written(), DATA[: BATCH + step])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_little_during_a_write(self) -> None:
+        """Few bytes that came during a write wait for company like others."""
+        self.writer.write(DATA[:10])
+        self.writer.write(DATA[10:20])
+        self.settle()
+        self.writer.write(DATA[20:30])
+        self.clock.advance(LINGER * 0.9)
+        self.assertEqual(len(self.threads.jobs), 0)
+        self.clock.advance(LINGER * 0.1)
+        self.settle()
+        self.assertEqual(self.commits, [10, 30])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_linger(self) -> None:
         """Few bytes wait for company, but not for long."""
@@ -101,14 +117,6 @@ class BatchTests(WriterTestCase):
         self.settle()
         self.assertEqual(self.commits, [10, BATCH + 10])
         self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_partial_writes(self) -> None:
-        """A system that writes less than asked is asked again."""
-        pwrite = os.pwrite
-        self.patch(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:7], offset))
-        self.writer.write(DATA[:100])
-        self.settle()
-        self.assertEqual((self.written(), self.commits), (DATA[:100], [100]))
 
 
 class SyncTests(WriterTestCase):
@@ -187,6 +195,7 @@ class CloseTests(WriterTestCase):
         self.successResultOf(closing)
         self.assertEqual(self.written(), DATA[:10])
         self.assertEqual(list(self.threads.jobs), [])
+        self.assertEqual((self.writer.taken, self.writer.backlog), (10, 0))
 
     def test_idle(self) -> None:
         """With nothing to do, closing is done at once, and no timer is left."""
@@ -244,31 +253,57 @@ class DigestTests(WriterTestCase):
 
     offset = 10
 
-    def digests(self) -> tuple[str, str]:
+    def digests(self) -> Digests:
         """Those of all that was taken."""
         asked = Deferred.fromCoroutine(self.writer.digests())
         self.settle()
-        digests = self.successResultOf(asked)
-        return digests.sha256.digest().hex(), digests.md5.digest().hex()
+        return self.successResultOf(asked)
+
+    def begin(self, *, md5: bool, readable: bool = True) -> None:
+        """Have a writer of an empty file."""
+        fd = os.open(self.mktemp(), (os.O_RDWR if readable else os.O_WRONLY) | os.O_CREAT)
+        self.addCleanup(os.close, fd)
+        self.writer = Writer(
+            self.clock, self.threads, fd, 0, md5=md5, on_commit=lambda: None, save=lambda _: None
+        )
 
     def test_all(self) -> None:
         """They are about all of the file, what an earlier process wrote included."""
         self.writer.write(DATA[10:20])
         self.writer.write(DATA[20:1000])
-        whole = DATA[:1000]
-        expected = (hashlib.sha256(whole).hexdigest(), hashlib.md5(whole).hexdigest())
-        self.assertEqual(self.digests(), expected)
+        self.assertEqual(self.digests().sha256, hashlib.sha256(DATA[:1000]).digest())
 
     def test_not_read_again(self) -> None:
         """A file that was written from its beginning is not read again."""
-        fd = os.open(self.mktemp(), os.O_WRONLY | os.O_CREAT)
-        self.addCleanup(os.close, fd)
-        self.writer = Writer(
-            self.clock, self.threads, fd, 0, on_commit=lambda: None, save=lambda _: None
-        )
+        for md5 in (False, True):
+            self.begin(md5=md5, readable=False)
+            self.writer.write(DATA[:10])
+            self.writer.write(DATA[10:20])
+            digests = self.digests()
+            self.assertEqual(digests.sha256, hashlib.sha256(DATA[:20]).digest())
+            self.assertEqual(digests.md5, hashlib.md5(DATA[:20]).digest() if md5 else None)
+
+    def test_md5_wanted_later(self) -> None:
+        """An MD5 that is wanted later is about all of the file as well."""
+        for written_before in (False, True):
+            self.begin(md5=False)
+            self.writer.write(DATA[:10])
+            if written_before:
+                self.settle()
+            self.writer.want_md5()
+            self.settle()
+            self.writer.write(DATA[10:1000])
+            digests = self.digests()
+            self.assertEqual(digests.sha256, hashlib.sha256(DATA[:1000]).digest())
+            self.assertEqual(digests.md5, hashlib.md5(DATA[:1000]).digest())
+
+    def test_md5_wanted_again(self) -> None:
+        """What has been hashed already is not read again for that."""
+        self.begin(md5=True, readable=False)
         self.writer.write(DATA[:10])
-        self.writer.write(DATA[10:20])
-        self.assertEqual(self.digests()[0], hashlib.sha256(DATA[:20]).hexdigest())
+        self.settle()
+        self.writer.want_md5()
+        self.assertEqual(self.digests().md5, hashlib.md5(DATA[:10]).digest())
 
     def test_file_cut(self) -> None:
         """A file that is shorter than it was has no digests."""

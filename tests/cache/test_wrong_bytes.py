@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import attrs
 
@@ -123,5 +124,59 @@ class RejectionTests(CacheTestCase):
             self.store.last.serve(thing)
             self.settle()
             self.finish(self.device())
+            self.cache.index.forget(KEY)
+            self.directory.delete(KEY)
+
+    def test_told_late(self) -> None:
+        """A checksum that only a later answer tells counts for all that came before it, too."""
+        wrong = b"?" + DATA[1:]
+        for thing in (THING.right_md5, THING.right_sha256):
+            device = self.device()
+            body = self.store.last.reply(THING.head(), wrong)
+            self.settle()
+            body.send(5000)
+            self.cut(body)
+            told = attrs.evolve(THING.head(206, 5000), md5=thing.md5, sha256=thing.sha256)
+            rest = self.store.last.reply(told, DATA[5000:])
+            self.settle()
+            rest.finish()
+            self.settle()
+            self.assertEqual(device.received, wrong[:-1])
+            self.assertIsInstance(device.failure, ArtifactChanged)
+            self.wait(1)
+            self.store.last.serve(thing)
+            self.settle()
+            self.finish(self.device())
+            self.cache.index.forget(KEY)
+            self.directory.delete(KEY)
+
+    def test_right_and_told_late(self) -> None:
+        """Nor does it count against right bytes that came before it."""
+        for thing in (THING.right_md5, THING.right_sha256):
+            device, body = self.begin(THING)
+            body.send(5000)
+            self.cut(body)
+            told = attrs.evolve(THING.head(206, 5000), md5=thing.md5, sha256=thing.sha256)
+            self.store.last.reply(told, DATA[5000:])
+            self.settle()
+            self.finish(device)
+            self.assertEqual(device.received, DATA)
+            self.cache.index.forget(KEY)
+            self.directory.delete(KEY)
+
+    def test_no_md5_for_nothing(self) -> None:
+        """An MD5 is computed only where it is what the bytes have to be compared by."""
+        computed: list[None] = []
+        md5 = hashlib.md5
+
+        def counted(*arguments: Any, **more: Any) -> Any:
+            computed.append(None)
+            return md5(*arguments, **more)
+
+        things = (THING, THING.right_sha256, THING.right_sha256.right_md5, THING.right_md5)
+        self.patch(hashlib, "md5", counted)
+        for thing in things:
+            self.store_whole(LINK, thing)
+            self.assertEqual(len(computed), 1 if thing is things[-1] else 0)
             self.cache.index.forget(KEY)
             self.directory.delete(KEY)

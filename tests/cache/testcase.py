@@ -74,11 +74,13 @@ class Device:
             if not reader.available:
                 self._wait_for(reader.grown(), self._woken)
                 return
-            data = reader.read(self._step)
-            if data is None:
-                self._wait_for(reader.read_slowly(self._step), self._was_read)
+            buffer = bytearray(self._step)
+            count = reader.read_into(memoryview(buffer))
+            if not count:
+                self._wait_for(reader.warm(self._step), self._take)
                 return
-            self.received += data
+            reader.advance(count)
+            self.received += buffer[:count]
 
     def _wait_for(self, deferred: Deferred[Any], then: Callable[[Any], None]) -> None:
         self._waiting = deferred
@@ -86,10 +88,6 @@ class Device:
 
     def _woken(self, _: object) -> None:
         self.wakes += 1
-        self._take()
-
-    def _was_read(self, data: bytes) -> None:
-        self.received += data
         self._take()
 
     def _failed(self, failure: Failure) -> None:

@@ -260,6 +260,7 @@ class URLTests(UnitTestCase):
             ("http://me:hush@", "not of the form"),
             ("http://me:hush@proxy:hush", "not of the form"),
             ("http://me:hush@proxy/path", "not of the form"),
+            ("http://me:hush\udcff@proxy", "not of the form"),
         ):
             self.assert_refused(units.parse_proxy, text, reason)
             error = self.assertRaises(ValueError, units.parse_proxy, text)

@@ -80,6 +80,16 @@ class ChainTests(SynchronousTestCase):
         self.assertEqual(str(certificate), "certificate A1B2C3 of CN=device by CN=factory")
         self.assertEqual(certificate.key, key_hash(device.certificate))
 
+    def test_shared(self) -> None:
+        """The name of an authority is in memory once, however many devices it has."""
+        names = []
+        for name in ("device", "another"):
+            device = self.between.issue(name).certificate
+            certificate = ClientCertificate.from_chain([device, self.between.certificate])
+            names.append((certificate.path[0].issuer, certificate.issuer))
+        self.assertIs(names[0][0], names[1][0])
+        self.assertIs(names[0][1], names[1][1])
+
     def test_end(self) -> None:
         """The end of its validity is in Unix time, even in the last second of all."""
         end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

@@ -8,55 +8,86 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.config.units import ListenAddress, parse_listen_address
 from menderproxy.listen.endpoints import Listener, ListenError
+from menderproxy.listen.transport import Ports
 
 EVERYWHERE = parse_listen_address(":8443")
 
 
-class Sockets(MemoryReactorClock):
+@attrs.define
+class Opened:
+    """A port."""
+
+    interface: str
+    port: int
+    backlog: int
+    is_open: bool = True
+
+    def getHost(self) -> IPv4Address:
+        """Give where it listens."""
+        return IPv4Address("TCP", self.interface, self.port)
+
+    def stopListening(self) -> None:
+        """Close it."""
+        self.is_open = False
+
+
+class FakePorts(Ports):
     """
-    A reactor that can't bind everything.
+    Opens nothing, and can't open everything.
 
     :param errors: the error number for each address that can't be bound.
+    :ivar opened: what was opened so far.
+    :ivar adopted: the file descriptors of what listened before.
     """
 
     def __init__(self, errors: Mapping[str, int] | None = None):
-        super().__init__()  # type: ignore[no-untyped-call]
         self._errors = errors or {}
+        self.opened: list[Opened] = []
+        self.adopted: list[int] = []
 
-    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+    def listen(self, reactor: Any, factory: Any, *, interface: str, port: int, backlog: int) -> Any:
         """Open a port, or refuse."""
         if interface in self._errors:
             number = self._errors[interface]
             raise CannotListenError(interface, port, OSError(number, os.strerror(number)))
-        return super().listenTCP(port, factory, backlog, interface)  # type: ignore[no-untyped-call]
+        self.opened.append(Opened(interface, port, backlog))
+        return self.opened[-1]
+
+    def adopt(self, reactor: Any, factory: Any, listening: socket.socket) -> Any:
+        """Take a socket that listens."""
+        self.adopted.append(listening.fileno())
+        return Opened("127.0.0.1", 443, 0)
 
     @property
     def bound(self) -> list[tuple[str, int]]:
-        """Address and port of each open port."""
-        return [(interface, port) for port, _, _, interface in self.tcpServers]
+        """Address and port of each port that was opened."""
+        return [(port.interface, port.port) for port in self.opened]
 
 
-def listener(reactor: Sockets, address: ListenAddress = EVERYWHERE, **options: Any) -> Listener:
+def listener(ports: FakePorts, address: ListenAddress = EVERYWHERE, **options: Any) -> Listener:
     """Make a listener."""
-    return Listener(reactor, "HTTPS.Listen", address, Factory.forProtocol(Protocol), **options)
+    factory = Factory.forProtocol(Protocol)
+    return Listener(Clock(), "HTTPS.Listen", address, factory, ports=ports, **options)
 
 
 class OpenTests(SynchronousTestCase):
     """Where a port is opened."""
 
-    def bound(self, text: str, reactor: Sockets | None = None) -> list[tuple[str, int]]:
+    def bound(self, text: str, ports: FakePorts | None = None) -> list[tuple[str, int]]:
         """Give what is bound for an address in the configuration."""
-        reactor = Sockets() if reactor is None else reactor
-        listener(reactor, parse_listen_address(text)).privilegedStartService()
-        return reactor.bound
+        ports = FakePorts() if ports is None else ports
+        listener(ports, parse_listen_address(text)).privilegedStartService()
+        return ports.bound
 
     def test_everywhere(self) -> None:
         """Without a host the port takes IPv6 and IPv4 connections."""
@@ -65,7 +96,7 @@ class OpenTests(SynchronousTestCase):
     def test_without_ipv6(self) -> None:
         """A machine without IPv6 listens by IPv4, however it says so."""
         for number in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-            self.assertEqual(self.bound(":8443", Sockets({"::": number})), [("0.0.0.0", 8443)])
+            self.assertEqual(self.bound(":8443", FakePorts({"::": number})), [("0.0.0.0", 8443)])
 
     def test_addresses(self) -> None:
         """An address is bound as it is, and nothing else."""
@@ -87,32 +118,32 @@ class OpenTests(SynchronousTestCase):
     def test_logged(self) -> None:
         """The log says what is open where."""
         with capturedLogs() as events:
-            listener(Sockets()).privilegedStartService()
+            listener(FakePorts()).privilegedStartService()
         self.assertIn(
             "HTTPS.Listen: listening on [::]:8443", [formatEvent(event) for event in events]
         )
 
     def test_backlog(self) -> None:
         """A crowd of devices may knock at once."""
-        reactor = Sockets()
-        listener(reactor).privilegedStartService()
-        self.assertEqual(reactor.tcpServers[0][2], 1024)
+        ports = FakePorts()
+        listener(ports).privilegedStartService()
+        self.assertEqual(ports.opened[0].backlog, 1024)
 
 
 class RefusedTests(SynchronousTestCase):
     """Why a port can't be opened."""
 
-    def refusal(self, text: str, errors: Mapping[str, int]) -> tuple[str, Sockets]:
-        """Give the line that says why, and the reactor."""
-        reactor = Sockets(errors)
-        opening = listener(reactor, parse_listen_address(text)).privilegedStartService
-        return str(self.assertRaises(ListenError, opening)), reactor
+    def refusal(self, text: str, errors: Mapping[str, int]) -> tuple[str, FakePorts]:
+        """Give the line that says why, and the ports."""
+        ports = FakePorts(errors)
+        opening = listener(ports, parse_listen_address(text)).privilegedStartService
+        return str(self.assertRaises(ListenError, opening)), ports
 
     def test_busy(self) -> None:
         """A port that another process has is not tried by IPv4 in its stead."""
-        line, reactor = self.refusal(":8443", {"::": errno.EADDRINUSE})
+        line, ports = self.refusal(":8443", {"::": errno.EADDRINUSE})
         self.assertEqual(line, "HTTPS.Listen: :8443: Address already in use")
-        self.assertEqual(reactor.bound, [])
+        self.assertEqual(ports.bound, [])
 
     def test_without_privilege(self) -> None:
         """A port below 1024 needs a privilege."""
@@ -121,9 +152,9 @@ class RefusedTests(SynchronousTestCase):
 
     def test_foreign_address(self) -> None:
         """An address that this machine does not have is named, and no other one taken."""
-        line, reactor = self.refusal("[2001:db8::1]:443", {"2001:db8::1": errno.EADDRNOTAVAIL})
+        line, ports = self.refusal("[2001:db8::1]:443", {"2001:db8::1": errno.EADDRNOTAVAIL})
         self.assertEqual(line, "HTTPS.Listen: [2001:db8::1]:443: Cannot assign requested address")
-        self.assertEqual(reactor.bound, [])
+        self.assertEqual(ports.bound, [])
 
     def test_neither_family(self) -> None:
         """The reason told is that of the last try."""
@@ -144,8 +175,8 @@ class RefusedTests(SynchronousTestCase):
     def test_without_a_number(self) -> None:
         """A reason that is no system error is told as it is."""
 
-        class Odd(Sockets):
-            def listenTCP(self, *args: Any, **kwargs: Any) -> Any:
+        class Odd(FakePorts):
+            def listen(self, *args: Any, **kwargs: Any) -> Any:
                 raise CannotListenError("::", 80, "odd")
 
         error = self.assertRaises(ListenError, listener(Odd()).privilegedStartService)
@@ -157,56 +188,55 @@ class LifeTests(SynchronousTestCase):
 
     def test_privileged_and_unprivileged(self) -> None:
         """The port that was opened as root stays open."""
-        reactor = Sockets()
-        service = listener(reactor)
+        ports = FakePorts()
+        service = listener(ports)
         service.privilegedStartService()
         service.startService()
-        self.assertEqual(len(reactor.bound), 1)
+        self.assertEqual(len(ports.bound), 1)
         self.assertTrue(service.running)
 
     def test_embedded(self) -> None:
         """Started without privileges the port is opened then."""
-        reactor = Sockets()
-        listener(reactor).startService()
-        self.assertEqual(len(reactor.bound), 1)
+        ports = FakePorts()
+        listener(ports).startService()
+        self.assertEqual(len(ports.bound), 1)
 
     def test_stopped(self) -> None:
         """Stopped services can be started again, or stopped again."""
-        reactor = Sockets()
-        service = listener(reactor)
+        ports = FakePorts()
+        service = listener(ports)
         service.startService()
         self.successResultOf(service.stopService())
         self.assertFalse(service.running)
         self.successResultOf(service.stopService())
         service.startService()
-        self.assertEqual(len(reactor.bound), 2)
+        self.assertEqual(len(ports.bound), 2)
 
     def test_inherited(self) -> None:
         """Sockets that listen already are adopted, each time anew, and nothing else is opened."""
-        reactor = Sockets()
+        ports = FakePorts()
         servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         for server in servers:
             self.addCleanup(server.close)
-        service = listener(reactor, inherited=servers)
+        service = listener(ports, inherited=servers)
         for _ in range(2):
             service.startService()
-            adopted = [descriptor for descriptor, _, _ in reactor.adoptedPorts]
-            self.assertEqual(adopted, [server.fileno() for server in servers])
-            reactor.adoptedPorts.clear()
+            self.assertEqual(ports.adopted, [server.fileno() for server in servers])
+            ports.adopted.clear()
             self.successResultOf(service.stopService())
-        self.assertEqual(reactor.bound, [])
+        self.assertEqual(ports.bound, [])
 
     def test_for_probes(self) -> None:
         """An inherited one never stays open for probes: the next process takes connections."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            self.assertTrue(listener(Sockets(), for_probes=True).for_probes)
-            passed = listener(Sockets(), inherited=[server], for_probes=True)
+            self.assertTrue(listener(FakePorts(), for_probes=True).for_probes)
+            passed = listener(FakePorts(), inherited=[server], for_probes=True)
             self.assertFalse(passed.for_probes)
-        self.assertFalse(listener(Sockets()).for_probes)
+        self.assertFalse(listener(FakePorts()).for_probes)
 
     def test_address(self) -> None:
         """Until the port is open its address is the configured one."""
-        service = listener(Sockets(), parse_listen_address("[::1]:80"))
+        service = listener(FakePorts(), parse_listen_address("[::1]:80"))
         self.assertEqual(str(service.address), "[::1]:80")
         service.startService()
         self.assertEqual(str(service.address), "[::1]:80")

@@ -9,7 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
@@ -76,10 +76,8 @@ class HandshakeTestCase(SynchronousTestCase):
         """Tell what is put on record about bytes."""
         end, clock = End(), Clock()
         wrapped = Factory.forProtocol(lambda: end)
-        server = (
-            self.tls("1.2")
-            .wrap(wrapped, clock)
-            .buildProtocol(IPv4Address("TCP", "198.51.100.1", 50000))
+        server = TLSMemoryBIOFactory(self.tls("1.2"), False, wrapped, clock).buildProtocol(
+            IPv4Address("TCP", "198.51.100.1", 50000)
         )
         assert server is not None
         client = Sender(content, goes)

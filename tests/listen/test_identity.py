@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.listen.identity import CertificateError, read_identity
 from tests.certificates import Identity, dns, key_pem, new_key, root
+from tests.odd_certificates import KEYS
 
 PEM = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n"
 
@@ -56,6 +57,18 @@ class ReadTests(FilesTestCase):
     def test_secret(self) -> None:
         """The key doesn't show in what an identity prints as."""
         self.assertNotIn("key=", repr(read_identity(self.certificate, self.key)))
+
+    def test_slow_keys(self) -> None:
+        """Kinds of keys that make each handshake dearer than it need be are told."""
+        for key, told in (
+            ("ec_p256", ""),
+            ("ed25519", ""),
+            ("ec_p384", "a key of the curve secp384r1"),
+            ("ec_p521", "a key of the curve secp521r1"),
+            ("rsa_2048", "an RSA key"),
+        ):
+            server = self.authority.issue("gateway", key=KEYS[key]())
+            self.assertEqual(read_identity(*self.write(server)).slow_key, told)
 
 
 class RefusedTests(FilesTestCase):

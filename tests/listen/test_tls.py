@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from OpenSSL import SSL
-from twisted.internet.address import IPv4Address
+from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from menderproxy.listen.identity import ServerIdentity
-from menderproxy.listen.tls import MODERN, ServerTLS, server_options
+from menderproxy.listen.admission import Admission
+from menderproxy.listen.blacklist import Blacklist
+from menderproxy.listen.identity import ClientAuthorities, ServerIdentity
+from menderproxy.listen.revocation import Revocation
+from menderproxy.listen.tls import MODERN, ServerTLS, client_certificate, server_options
 from tests.certificates import Identity, dns, root
 from tests.handshake import Handshake, shake_hands
-from tests.network import Line
 
 VERSIONS = {
     "1.0": SSL.TLS1_VERSION,
@@ -35,15 +35,21 @@ class Client:
 
     :ivar session: of an earlier connection, to be resumed.
     :ivar certificates_checked: how many it looked at.
+
+    :param identity: the certificate it shows.
     """
 
-    def __init__(self, version: str, ciphers: str = "ALL"):
+    def __init__(self, version: str, ciphers: str = "ALL", identity: Identity | None = None):
         self.session: SSL.Session | None = None
         self.certificates_checked = 0
         self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         self._context.set_min_proto_version(VERSIONS[version])
         self._context.set_max_proto_version(VERSIONS[version])
         self._context.set_cipher_list(f"{ciphers}:@SECLEVEL=0".encode())
+        if identity is not None:
+            self._context.use_certificate(crypto.X509.from_cryptography(identity.certificate))
+            key = crypto.PKey.from_cryptography_key(identity.key)  # type: ignore[arg-type]
+            self._context.use_privatekey(key)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make a connection."""
@@ -69,6 +75,13 @@ class TLSTestCase(SynchronousTestCase):
     def tls(self, minimum: str = "1.2") -> ServerTLS:
         """Make the server's side."""
         return ServerTLS(server_options(identity_of(self.server), minimum))
+
+    def mutual(self) -> ServerTLS:
+        """Make the server's side of mutual TLS."""
+        authorities = ClientAuthorities((self.authority.certificate,))
+        options = server_options(identity_of(self.server), authorities=authorities)
+        nothing = Revocation(Blacklist.parse(b""), None, strict=True)
+        return ServerTLS(options, authorities, Admission(nothing, grace=None, now=time.time))
 
     def shake_hands(self, client: Client, minimum: str = "1.2") -> Handshake:
         """Connect a device."""
@@ -98,29 +111,6 @@ class VersionTests(TLSTestCase):
         tls = self.tls()
         self.assertTrue(shake_hands(Client("1.2"), tls).succeeded)
         self.assertFalse(shake_hands(Client("1.1"), tls).succeeded)
-
-
-class StrangerTests(TLSTestCase):
-    """Who connects need not mean well."""
-
-    def test_goodbye(self) -> None:
-        """A goodbye in the middle of the handshake ends the connection, without a traceback."""
-        clock = Clock()
-        protocol = (
-            self.tls()
-            .wrap(Factory.forProtocol(Protocol), clock)
-            .buildProtocol(IPv4Address("TCP", "198.51.100.1", 50000))
-        )
-        assert protocol is not None
-        line = Line(protocol, clock, ("198.51.100.1", 50000))
-        protocol.makeConnection(line)
-        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        context.set_max_proto_version(SSL.TLS1_2_VERSION)
-        client = SSL.Connection(context, None)
-        client.set_connect_state()
-        self.assertRaises(SSL.WantReadError, client.do_handshake)
-        line.send(client.bio_read(65536), bytes.fromhex("15 0303 0002 01 00"))
-        self.assertTrue(line.aborted)
 
 
 class CipherTests(TLSTestCase):
@@ -206,17 +196,53 @@ class CertificateTests(TLSTestCase):
         self.assertEqual(certificate.subject.rfc4514_string(), "CN=renewed")
 
     def test_no_session_survives(self) -> None:
-        """No session is resumed: that would skip all checks of the peer's certificate."""
+        """With mutual TLS no session is resumed: that would skip all checks of the certificate."""
+        device = self.authority.issue("device")
         for version in ("1.2", "1.3"):
-            tls = self.tls()
-            client = Client(version)
-            client.session = shake_hands(client, tls).established.get_session()
-            client.certificates_checked = 0
-            self.assertTrue(shake_hands(client, tls).succeeded)
-            self.assertGreater(client.certificates_checked, 0)
+            tls = self.mutual()
+            client = Client(version, identity=device)
+            self.assertFalse(resumes(client, tls), version)
+            known = client_certificate(shake_hands(client, tls).server.transport)
+            assert known is not None
+            self.assertEqual(known.subject, "CN=device")
 
     def test_useless(self) -> None:
         """OpenSSL says what it dislikes before the first device comes."""
         key = rsa.generate_private_key(65537, 1024)
         weak = identity_of(self.authority.issue("gateway", key=key))
         self.assertIn("too small", str(self.assertRaises(ValueError, server_options, weak)))
+
+
+class SessionTests(TLSTestCase):
+    """Without client certificates a device may resume its session."""
+
+    def test_resumed(self) -> None:
+        """A device that comes again goes on with its session, by both versions of TLS."""
+        for version in ("1.2", "1.3"):
+            self.assertTrue(resumes(Client(version), self.tls()), version)
+
+    def test_lifetime(self) -> None:
+        """It may do so for an hour."""
+        context = server_options(identity_of(self.server)).getContext()
+        self.assertEqual(context.get_timeout(), 3600)
+
+    def test_new_key(self) -> None:
+        """When the certificate is replaced, so is what sessions are kept secret with."""
+        for version in ("1.2", "1.3"):
+            tls, client = self.tls(), Client(version)
+            tls_before = shake_hands(client, tls)
+            client.session = tls_before.established.get_session()
+            tls.options = server_options(identity_of(self.server))
+            client.certificates_checked = 0
+            self.assertTrue(shake_hands(client, tls).succeeded)
+            self.assertGreater(client.certificates_checked, 0, version)
+
+
+def resumes(client: Client, tls: ServerTLS) -> bool:
+    """Tell whether a device's second connection resumes the session of the first."""
+    # OpenSSL forgets a session when its connection ends without a goodbye.
+    first = shake_hands(client, tls)
+    client.session = first.established.get_session()
+    client.certificates_checked = 0
+    assert shake_hands(client, tls).succeeded
+    return client.certificates_checked == 0

@@ -134,7 +134,7 @@ class ClosingTests(GatewayTestCase):
     With TLS, whose goodbye comes after the last byte; the kernel lets go of plain connections.
     """
 
-    LENGTH = 220_000
+    LENGTH = 240_000
     """Fits in what the gateway and both kernels buffer."""
 
     STEP = 80_000

@@ -75,6 +75,11 @@ class FormTests(LogsTestCase):
         self.assertTrue(text.isascii())
         self.assertTrue(text[:-1].isprintable())
 
+    def test_ready_made(self) -> None:
+        """An event may bring its text along, which is no format."""
+        self.logger().info("a format", log_text='{a} "b"')
+        self.assertEqual(self.lines(), [("info", '{a} "b"')])
+
     def test_bad_format(self) -> None:
         """An event that can't be formatted is one line as well."""
         self.logger().info("{missing}")
@@ -126,6 +131,25 @@ class JSONTests(LogsTestCase):
                 "at": "<LogLevel=info>",
             },
         )
+
+    def test_ready_made(self) -> None:
+        """An event may bring its text and its fields along."""
+        self.logger().info("{log_text}", log_text="a line", log_fields={"status": 204, "msg": "x"})
+        line = self.line()
+        self.assertEqual((line["msg"], line["status"]), ("a line", 204))
+        self.assertNotIn("log_text", line)
+
+    def test_time(self) -> None:
+        """The time has milliseconds, that are never more than are over."""
+        for time, written in (
+            (NOON - 0.678, "05.000"),
+            (NOON + 0.3219, "05.999"),
+            (NOON + 0.322, "06.000"),
+            (NOON + 60, "05.678"),
+        ):
+            self.stream.seek(0)
+            self.observer({"log_level": LogLevel.info, "log_namespace": "x", "log_time": time})
+            self.assertIn(f':{written}Z", "level"', self.stream.getvalue(), time)
 
     def test_no_disguise(self) -> None:
         """No field of an event takes the place of the line's own."""
@@ -244,6 +268,15 @@ class LevelTests(LogsTestCase):
             self.assertEqual(self.written_at("debug", namespace), ["warning", "error", "fatal"])
             self.assertEqual(self.written_at("info", namespace), ["warning", "error", "fatal"])
             self.assertEqual(self.written_at("error", namespace), ["error", "fatal"])
+
+    def test_others(self) -> None:
+        """A name that begins like Twisted's is another one."""
+        self.assertEqual(self.written_at("info", "twistedly")[0], "info")
+
+    def test_without_level(self) -> None:
+        """An event that has no level is nothing for a log with levels."""
+        self.observer({"log_namespace": "menderproxy", "log_time": NOON})
+        self.assertEqual(self.stream.getvalue(), "")
 
 
 class LegacyTests(LogsTestCase):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 
 from menderproxy.upstream.agent import Answer
+from menderproxy.upstream.client import MOST_INTERIMS
 from menderproxy.upstream.errors import (
     BadRequestTarget,
     Unanswered,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from menderproxy.wire.response_head import LONGEST
 from tests.network import Line, Network
 from tests.upstream.sink import Sink
-from tests.upstream.testcase import HOST, ORIGIN, AgentTestCase
+from tests.upstream.testcase import HOST, AgentTestCase
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -70,6 +72,23 @@ class RequestTests(AgentTestCase):
         """A POST without a body says so: servers may insist on a length."""
         self.assertIn(b"\r\nContent-Length: 0\r\n", self.sent(method=b"POST"))
 
+    def test_written_at_once(self) -> None:
+        """Head and body leave in one piece, not in two packets of which one is nearly empty."""
+        written: list[bytes] = []
+        self.patch(Line, "write", lambda line, data: written.append(data))
+        self.ask(b"POST", body=b"12345")
+        self.network.accept()
+        self.assertEqual(len(written), 1)
+        self.assertTrue(written[0].endswith(b"\r\n\r\n12345"))
+
+    def test_without_delay(self) -> None:
+        """Nor does TCP wait for more before it sends the request."""
+        asked_for: list[bool] = []
+        self.patch(Line, "setTcpNoDelay", lambda line, enabled: asked_for.append(enabled))
+        self.ask()
+        self.network.accept()
+        self.assertEqual(asked_for, [True])
+
     def test_a_bad_target_goes_nowhere(self) -> None:
         """A target that HTTP has no place for is refused without a connection, nor quoted."""
         for target in (b"/a b?signature=s3cret", b"/\xff?signature=s3cret", b"/a\r\nX: y", b""):
@@ -124,116 +143,41 @@ class HeadTests(AgentTestCase):
         self.assertEqual(answer.code, 200)
         self.assertIsNone(answer.header(b"link"))
 
+    def test_too_many_interim_answers(self) -> None:
+        """An upstream that has nothing but hints to give is not listened to for ever."""
+        hint = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+        answer = self.answer_to(hint * MOST_INTERIMS + OK[:-1])
+        self.assertEqual(answer.code, 200)
+        line, asked = self.accept_request()
+        line.send(hint * MOST_INTERIMS, hint)
+        self.failureResultOf(asked, UpstreamUnavailable)
+        self.assertTrue(line.aborted)
+
+    def test_in_pieces(self) -> None:
+        """It makes no difference in how many segments a head comes."""
+        head = b"HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 0\r\n\r\n"
+        line, asked = self.accept_request()
+        line.send(*(head[i : i + 1] for i in range(len(head))))
+        self.assertEqual(self.successResultOf(asked).headers, [(b"X-A", b"1")])
+
     def test_garbage(self) -> None:
-        """What is no HTTP is no usable answer, and its connection is cut."""
-        line, asked = self.accept_request()
-        line.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-        self.failureResultOf(asked, UpstreamUnavailable)
-        self.assertTrue(line.aborted)
-
-
-class ReuseTests(AgentTestCase):
-    """Connections are used again; those that died meanwhile cost one more try."""
-
-    def test_reused(self) -> None:
-        """The next request to the same origin takes the connection of the last."""
-        line = self.idle_line()
-        asked = self.ask(target=b"/2")
-        self.assertTrue(line.received().startswith(b"GET /2 "))
-        self.assertEqual(self.network.dialled, [])
-        line.send(OK)
-        self.assertEqual(self.successResultOf(asked).code, 200)
-
-    def test_not_shared_between_origins(self) -> None:
-        """A connection to one origin is no use for another."""
-        self.idle_line()
-        other = type(ORIGIN)("http", "mender.example.com", 8080)
-        Deferred.fromCoroutine(self.agent.request(other, b"GET", b"/", [HOST]))
-        self.assertEqual(self.network.dialled, [("192.0.2.1", 8080)])
-
-    def test_retried_once_on_a_new_connection(self) -> None:
-        """A request whose reused connection died goes out again on one that is new."""
-        stale, also_stale = self.two_idle_lines()
-        asked = self.ask(b"POST", b"/2", body=b"{}")
-        self.assertTrue(stale.received().endswith(b"{}"))
-        stale.hang_up()
-        self.assertEqual(also_stale.received(), b"")
-        fresh = self.network.accept()
-        self.assertTrue(fresh.received().endswith(b"{}"))
-        fresh.send(OK)
-        self.assertEqual(self.successResultOf(asked).code, 200)
-
-    def two_idle_lines(self) -> tuple[Line, Line]:
-        """Give two connections that lie in the pool, in the order they will be used in."""
-        (first, asked_first), (second, asked_second) = self.accept_request(), self.accept_request()
-        for line, asked in ((first, asked_first), (second, asked_second)):
-            line.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-            self.successResultOf(asked).abort()
-        return first, second
-
-    def test_not_retried_twice(self) -> None:
-        """When the new connection dies as well, the request has failed."""
-        stale = self.idle_line()
-        asked = self.ask()
-        stale.hang_up()
-        self.network.accept().hang_up()
-        self.failureResultOf(asked, Unanswered)
-        self.assertEqual(self.network.dialled, [])
-
-    def test_a_new_connection_is_not_retried(self) -> None:
-        """A request that died on a new connection may have been acted upon."""
-        line, asked = self.accept_request()
-        line.hang_up()
-        self.failureResultOf(asked, Unanswered)
-        self.assertEqual(self.network.dialled, [])
-
-    def test_an_answered_request_is_not_retried(self) -> None:
-        """Half a head is an answer: the request was acted upon."""
-        line = self.idle_line()
-        asked = self.ask()
-        line.send(b"HTTP/1.1 200 OK\r\nContent-Le")
-        line.hang_up()
-        self.failureResultOf(asked, UpstreamUnavailable)
-        self.assertEqual(self.network.dialled, [])
-
-    def test_a_timeout_is_not_retried(self) -> None:
-        """An upstream that was too slow on a reused connection is not asked again."""
-        line = self.idle_line()
-        asked = self.ask()
-        self.network.advance(60)
-        self.failureResultOf(asked, UpstreamTimeout)
-        self.assertTrue(line.aborted)
-        self.network.advance(0)
-        self.assertEqual(self.network.dialled, [])
-
-    def test_a_cancelled_request_is_not_retried(self) -> None:
-        """Nobody wants the answer any more."""
-        line = self.idle_line()
-        asked = self.ask()
-        asked.cancel()
-        self.failureResultOf(asked, CancelledError)
-        self.assertTrue(line.aborted)
-        self.network.advance(0)
-        self.assertEqual(self.network.dialled, [])
-
-    def test_idle_connections_are_closed(self) -> None:
-        """A connection is not kept for longer than the usual front ends keep it."""
-        line = self.idle_line()
-        self.network.advance(49)
-        self.assertFalse(line.disconnecting)
-        self.network.advance(1)
-        self.assertTrue(line.disconnecting)
-
-    def test_close(self) -> None:
-        """Closing the agent cuts the connections, and leaves no timer behind."""
-        (busy, asked), idle = self.accept_request(), self.idle_line()
-        closing = Deferred.fromCoroutine(self.agent.close())
-        self.assertTrue(busy.aborted)
-        self.assertTrue(idle.aborted)
-        self.network.advance(0)
-        self.successResultOf(closing)
-        self.failureResultOf(asked, UpstreamUnavailable)
-        self.assertEqual(self.network.getDelayedCalls(), [])
+        """What is no HTTP is no usable answer, and its connection is cut, without waiting."""
+        for garbage in (
+            b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            b"SSH",
+            b"HTTP/1.1 20",
+            b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+            b"HTTP/1.1 200 OK\r\nX: " + b"x" * LONGEST,
+        ):
+            line, asked = self.accept_request()
+            line.send(garbage)
+            if garbage == b"HTTP/1.1 20":
+                self.assertNoResult(asked)
+                line.send(b"x")
+            error = self.failureResultOf(asked, UpstreamUnavailable).value
+            self.assertIn("http://mender.example.com:80: the ", str(error))
+            self.assertTrue(line.aborted, garbage)
+            self.assertEqual(self.network.dialled, [])
 
 
 class TimeoutTests(AgentTestCase):

@@ -63,6 +63,14 @@ class EndTests(AnswerTestCase):
         line.hang_up()
         self.assertEqual((sink.data, sink.ending), (b"abc", ["uncertain"]))
 
+    def test_reset(self) -> None:
+        """One that ends with a reset, or without TLS's goodbye, was cut: it is broken."""
+        line, _, sink = self.delivered(UNTIL_CLOSED + b"abc")
+        line.abortConnection()
+        self.network.advance(0)
+        self.assertEqual(sink.data, b"abc")
+        self.assert_broken(sink, UpstreamUnavailable)
+
     def test_cut(self) -> None:
         """A body shorter than announced is broken."""
         line, _, sink = self.delivered(LONG + b"abc")
@@ -135,6 +143,21 @@ class IdleTests(AnswerTestCase):
         self.network.advance(1)
         self.assert_broken(sink, UpstreamTimeout)
 
+    def test_not_for_bytes_while_paused(self) -> None:
+        """Not even when TLS has delivered some that it had already."""
+        line, answer, sink = self.delivered(LONG)
+        answer.pause()
+        line.resumeProducing()
+        line.send(b"01234")
+        self.network.advance(1000)
+        self.assertEqual((sink.ending, line.aborted), ([], False))
+
+    def test_not_before_delivery(self) -> None:
+        """Nor while nobody takes the body."""
+        line, _ = self.answered(LONG)
+        self.network.advance(1000)
+        self.assertFalse(line.aborted)
+
     def test_off_after_the_end(self) -> None:
         """A whole body stays whole."""
         _, _, sink = self.delivered(LONG + b"0123456789")
@@ -174,12 +197,102 @@ class PauseTests(AnswerTestCase):
         self.network.advance(0)
         self.assertEqual(sink.data, b"0123456789")
 
+    def test_bytes_after_the_pause(self) -> None:
+        """What a connection with TLS delivers although it is paused waits for its turn."""
+        line, answer, sink = self.delivered(LONG)
+        answer.pause()
+        line.resumeProducing()
+        line.send(b"012", b"345", b"6789")
+        self.assertEqual((sink.data, sink.ending), (b"", []))
+        answer.resume()
+        self.assertEqual((sink.data, sink.ending), (b"0123456789", ["certain"]))
+
+    def test_resumed_by_the_sink(self) -> None:
+        """Bytes that come while a sink takes others do not overtake them, nor does the end."""
+        line, answer = self.answered(LONG + b"01234")
+        order: list[str] = []
+
+        def take(data: bytes) -> None:
+            order.append(f"from {data.decode()}")
+            if data == b"01234":
+                answer.pause()
+                line.resumeProducing()
+                line.send(b"567")
+                answer.resume()
+                line.send(b"89")
+            order.append(f"to {data.decode()}")
+
+        sink = Sink(on_data=take)
+        answer.deliver(sink)
+        self.assertEqual(order, ["from 01234", "to 01234", "from 56789", "to 56789"])
+        self.assertEqual((sink.data, sink.ending), (b"0123456789", ["certain"]))
+
+    def test_paused_by_the_last_bytes(self) -> None:
+        """The end is no byte: a sink that has all of them is told so, although it is full."""
+        for segments in ((LONG + b"0123456789",), (LONG, b"0123456789")):
+            line, answer = self.answered(segments[0])
+            sink = Sink(on_data=lambda _, answer=answer: answer.pause())  # type: ignore[misc]
+            answer.deliver(sink)
+            self.network.advance(0)
+            line.send(*segments[1:])
+            self.assertEqual((sink.data, sink.ending), (b"0123456789", ["certain"]))
+            line.hang_up()
+
+    def test_broken_while_paused(self) -> None:
+        """A sink that waits for nothing more learns at once that nothing more will come."""
+        line, answer, sink = self.delivered(LONG + b"01234")
+        answer.pause()
+        line.abortConnection()
+        self.network.advance(0)
+        self.assert_broken(sink, UpstreamUnavailable)
+
+    def test_broken_behind_held_bytes(self) -> None:
+        """But not before it got the bytes that came in time."""
+        line, answer, sink = self.delivered(LONG)
+        answer.pause()
+        line.resumeProducing()
+        line.send(b"01234")
+        line.abortConnection()
+        self.network.advance(0)
+        self.assertEqual((sink.data, sink.ending), (b"", []))
+        answer.resume()
+        self.assertEqual(sink.data, b"01234")
+        self.assert_broken(sink, UpstreamUnavailable)
+
+    def test_ended_while_paused(self) -> None:
+        """The end waits as well; the connection is free as soon as all is here."""
+        line, answer, sink = self.delivered(LONG)
+        answer.pause()
+        line.resumeProducing()
+        resumed: list[bool] = []
+        self.patch(line, "resumeProducing", lambda: resumed.append(True))
+        line.send(b"0123456789")
+        self.assertEqual((sink.data, sink.ending), (b"", []))
+        self.assertEqual((self.agent.pool.idle, self.agent.in_flight, resumed), (1, 0, [True]))
+        answer.resume()
+        self.assertEqual((sink.data, sink.ending), (b"0123456789", ["certain"]))
+
+    def test_resuming_twice(self) -> None:
+        """A sink that never was too slow costs the socket nothing."""
+        calls: list[str] = []
+        self.patch(Line, "resumeProducing", lambda line: calls.append("resume"))
+        self.patch(Line, "pauseProducing", lambda line: calls.append("pause"))
+        line, asked = self.accept_request()
+        asked.addCallback(lambda answer: answer.deliver(Sink()))
+        line.send(LONG + b"01234", b"56789")
+        self.assertEqual(calls, [])
+
     def test_pausing_before_delivery(self) -> None:
         """Pausing and resuming what nobody takes yet does nothing."""
         line, answer = self.answered(LONG)
         answer.pause()
         answer.resume()
         self.assertEqual(line.producerState, "paused")
+        answer.pause()
+        sink = Sink()
+        answer.deliver(sink)
+        line.send(b"01234")
+        self.assertEqual(sink.data, b"01234")
 
     def test_pausing_after_the_end(self) -> None:
         """A pause that comes late does not stop the next request on the connection."""
@@ -248,6 +361,35 @@ class AbortTests(AnswerTestCase):
         self.assertTrue(line.received().startswith(b"GET "))
         line.send(LONG)
         self.assertEqual(self.successResultOf(asked).code, 200)
+
+    def test_by_a_defect(self) -> None:
+        """A sink that fails ends the body, for itself and for the upstream, and is logged."""
+
+        def fail(data: bytes) -> None:
+            raise ZeroDivisionError
+
+        for first, *rest in ((LONG + b"01234",), (LONG, b"01234")):
+            line, answer = self.answered(first)
+            sink = Sink(on_data=fail)
+            answer.deliver(sink)
+            self.network.advance(0)
+            line.send(*rest)
+            self.assert_broken(sink, UpstreamUnavailable)
+            self.assertTrue(line.aborted)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_by_a_defect_at_the_end(self) -> None:
+        """Also with the last bytes, when the connection is another request's already."""
+
+        def fail(data: bytes) -> None:
+            raise ZeroDivisionError
+
+        line, answer = self.answered(LONG + b"0123456789")
+        sink = Sink(on_data=fail)
+        answer.deliver(sink)
+        self.assert_broken(sink, UpstreamUnavailable)
+        self.assertFalse(line.aborted)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_connection_lost_before_delivery(self) -> None:
         """A connection that died before the body was wanted breaks the body when it is."""

@@ -33,7 +33,7 @@ class ControlTestCase(AgentTestCase):
 
     def post(self, **options: Any) -> tuple[Line, Deferred[bytes]]:
         """Make a call, up to where its body is read."""
-        asked = Deferred.fromCoroutine(self.content(**options))
+        asked = self.begin(self.content(**options))
         return self.network.accept(), asked
 
     async def content(self, **options: Any) -> bytes:
@@ -70,7 +70,7 @@ class RequestTests(ControlTestCase):
         line.received()
         line.send(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n")
         self.assertEqual(self.successResultOf(asked), b"")
-        Deferred.fromCoroutine(self.content())
+        self.begin(self.content())
         self.assertNotIn(b"Cookie", line.received())
         self.assertEqual(self.flushWarnings(), [])
 

@@ -58,3 +58,16 @@ class TurnsTests(SynchronousTestCase):
         for _ in range(4):
             self.turns.give_back()
         self.assertEqual(ended, list(range(10_000)))
+
+    def test_free(self) -> None:
+        """A turn that is free can be had without waiting, but not before those who wait."""
+        turns = Turns(2)
+        self.assertEqual([turns.take_free() for _ in range(3)], [True, True, False])
+        self.assertEqual(turns.taken, 2)
+        jumped: list[bool] = []
+        first, second = turns.take(), turns.take()
+        first.addCallback(lambda _: turns.give_back())
+        first.addCallback(lambda _: jumped.append(turns.take_free()))
+        turns.give_back()
+        self.successResultOf(second)
+        self.assertEqual((jumped, turns.taken), ([False], 2))

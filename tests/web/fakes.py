@@ -19,6 +19,7 @@ from menderproxy.upstream.stores import StoreAnswer, Stores
 from menderproxy.web.forward import MenderServer
 from menderproxy.wire.body import BodySink
 from menderproxy.wire.remote import RemoteObject
+from menderproxy.wire.span import Span
 from menderproxy.wire.store_url import StoreURL
 
 ORIGIN = Origin("https", "mender.example", 443)
@@ -188,6 +189,7 @@ class FakeReader:
 
     :ivar available_up_to: how far.
     :ivar cold: whether reading them takes a thread.
+    :ivar failing: what reading them ends with.
     """
 
     def __init__(self, data: bytes, first: int = 0, last: int | None = None):
@@ -195,7 +197,10 @@ class FakeReader:
         self.available_up_to = len(data)
         self.cold = False
         self.closed = False
-        self.reading: Deferred[bytes] | None = None
+        self.reading: Deferred[None] | None = None
+        self.asked = 0
+        self.warm_up_to = 0
+        self.failing: OSError | None = None
         self.growing: Deferred[None] | None = None
         self.cancelled = 0
         self.position = first
@@ -211,24 +216,39 @@ class FakeReader:
         """Bytes that can be read now."""
         return max(0, min(self.end, self.available_up_to) - self.position)
 
-    def read(self, most: int) -> bytes | None:
-        """Read, unless the bytes are cold."""
-        assert not self.closed
-        if self.cold:
-            return None
-        return self._take(most)
+    fd = 3
 
-    def read_slowly(self, most: int) -> Deferred[bytes]:
-        """Read when the test says so."""
+    def ready(self, most: int) -> int:
+        """Bytes that are in memory."""
+        here = self.warm_up_to if self.cold else self.end
+        return max(0, min(most, self.available, here - self.position))
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Copy the next bytes."""
+        assert not self.closed
+        if self.failing is not None:
+            raise self.failing
+        size = self.ready(len(buffer))
+        buffer[:size] = self.data[self.position : self.position + size]
+        return size
+
+    def advance(self, count: int) -> None:
+        """Go on behind what went out."""
+        self.position += count
+
+    def warm(self, most: int) -> Deferred[None]:
+        """Bring bytes into memory when the test says so."""
         assert self.reading is None and not self.closed
+        self.asked = min(most, self.available)
         self.reading = Deferred(self._cancelled)
         return self.reading
 
-    def warmed(self, most: int = 1 << 16) -> None:
-        """Let the thread have read."""
+    def warmed(self) -> None:
+        """Let the thread have read what it was asked for."""
         reading, self.reading = self.reading, None
         assert reading is not None
-        reading.callback(self._take(most))
+        self.warm_up_to = self.position + self.asked
+        reading.callback(None)
 
     def grown(self) -> Deferred[None]:
         """Wait for more."""
@@ -246,12 +266,6 @@ class FakeReader:
     def close(self) -> None:
         """Take note."""
         self.closed = True
-
-    def _take(self, most: int) -> bytes:
-        size = min(most, self.available)
-        data = self.data[self.position : self.position + size]
-        self.position += size
-        return data
 
     def _cancelled(self, _: object) -> None:
         self.cancelled += 1
@@ -339,6 +353,7 @@ class FakeRequest:
     A request as far as an outflow can see it.
 
     :ivar written: the answer's body.
+    :ivar takes_spans: whether its connection sends files.
     :ivar full_after: bytes after which the connection asks for a pause, as with each later write.
     """
 
@@ -346,6 +361,9 @@ class FakeRequest:
         self.written: list[bytes] = []
         self.full_after: int | None = None
         self.producer: Any = None
+        self.takes_spans = False
+        self.span: Span | None = None
+        self.sentLength = 0
         self.is_open = True
         self.finished = False
         self.aborted = False
@@ -367,6 +385,24 @@ class FakeRequest:
         self.written.append(data)
         if self.full_after is not None and sum(map(len, self.written)) > self.full_after:
             self.producer.pauseProducing()
+
+    def write_span(self, span: Span) -> bool:
+        """Take a span, and hold the producer back until :meth:`send_span`."""
+        assert self.span is None and not self.finished
+        if self.takes_spans:
+            self.span = span
+            self.producer.pauseProducing()
+        return self.takes_spans
+
+    def send_span(self, most: int) -> None:
+        """Send so much of the span, then give it back."""
+        span, self.span = self.span, None
+        assert span is not None
+        buffer = bytearray(most)
+        count = span.read_into(memoryview(buffer))
+        self.written.append(bytes(buffer[:count]))
+        span.sent(count)
+        self.producer.resumeProducing()
 
     def finish(self) -> None:
         """End the answer."""

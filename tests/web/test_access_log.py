@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from menderproxy.ops.logs import observer
 from menderproxy.web.access_log import loggable_path
 from tests.web.fakes import FakeAnswer
 from tests.web.testcase import API, SiteTestCase
@@ -57,6 +60,16 @@ class LineTests(SiteTestCase):
         (line,) = self.lines
         self.assertTrue(line.endswith(" device=0b5f-11"), line)
         self.assertNotIn(claims.decode(), line)
+
+    def test_other_device(self) -> None:
+        """Another token on the same connection is another device, and none is none."""
+        device = self.device()
+        for name in ("one", "two", "two", None, "one"):
+            claims = base64.urlsafe_b64encode(json.dumps({"sub": name}).encode())
+            token = (b"Authorization", b"Bearer e30.%b.s" % claims)
+            device.ask(b"GET", b"/nothing", *([token] if name else []))
+            told = self.lines.pop().partition(" device=")[2]
+            self.assertEqual(told, name or "")
 
     def test_forged_device(self) -> None:
         """What a device calls itself stays one word, and a short one."""
@@ -109,6 +122,43 @@ class LineTests(SiteTestCase):
             device.hang_up()
         self.assertEqual(len(self.lines), len(targets), self.lines)
         self.assertNotIn("secret", "".join(self.lines))
+
+
+class FieldTests(SiteTestCase):
+    """The line for programs."""
+
+    def test_fields(self) -> None:
+        """It has everything by its name, and the text as well."""
+        stream = io.StringIO()
+        lines = self.watch_log()
+        write = observer("info", stream, "json")
+        globalLogPublisher.addObserver(write)
+        self.addCleanup(globalLogPublisher.removeObserver, write)
+        device = self.device()
+        device.ask(b"GET", API + b"?x", (b"X-MEN-RequestID", b"r1"))
+        self.clock.advance(0.25)
+        device.hang_up()
+        line = json.loads(stream.getvalue())
+        del line["time"]
+        self.assertEqual(
+            line,
+            {
+                "method": "GET",
+                "path": API.decode(),
+                "status": 200,
+                "type": "HTTP/1.1",
+                "bytes": 0,
+                "received": 0,
+                "duration": 0.25,
+                "address": "192.0.2.7",
+                "route": "inventory",
+                "request_id": "r1",
+                "remark": " (broken off)",
+                "msg": lines[0],
+                "level": "info",
+                "logger": "menderproxy.web.access_log",
+            },
+        )
 
 
 class PathTests(SynchronousTestCase):

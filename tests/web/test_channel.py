@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IDelayedCall
+
 from tests.web.device import HOST, replies
 from tests.web.fakes import FakeAnswer
 from tests.web.testcase import API, LIMITS, SiteTestCase
@@ -71,6 +76,56 @@ class DeadlineTests(SiteTestCase):
         device.ask(b"PUT", API, body=b"[]")
         self.pass_time(1000)
         self.assertFalse(device.cut or device.closed)
+
+    def test_silence_amid_a_request(self) -> None:
+        """Who is silent for as long as may pass between two requests is closed amid one, too."""
+        self.site = self.site_with(self.resources(), idle_timeout=5.0)
+        for sent in (HEAD, HEAD + b"Content-Length: 500\r\n\r\nx"):
+            device = self.device()
+            device.send(sent)
+            self.pass_time(4)
+            device.send(b"x")
+            self.pass_time(4)
+            self.assertFalse(device.closed or device.cut)
+            self.pass_time(1)
+            self.assertTrue(device.closed)
+            device.hang_up()
+
+    def timers(self) -> list[float]:
+        """Give the seconds after which each timer fires that is started from now on."""
+        started: list[float] = []
+        start = self.clock.callLater
+
+        def call_later(seconds: float, *arguments: Any) -> IDelayedCall:
+            started.append(seconds)
+            return start(seconds, *arguments)
+
+        self.patch(self.clock, "callLater", call_later)
+        return started
+
+    def test_late_timer(self) -> None:
+        """Bytes may come when a deadline has passed that no timer has told of yet."""
+        started = self.timers()
+        self.clock.rightNow = 0.001
+        device = self.device()
+        # So much later that what is left does not add up to the deadline exactly.
+        self.clock.rightNow = 33.300999999999995
+        device.send(HEAD)
+        self.assertGreaterEqual(min(started), 0)
+        self.clock.advance(0.001)
+        self.assertTrue(device.cut)
+
+    def test_few_timers(self) -> None:
+        """A connection's timer is not started anew for each request."""
+        started = self.timers()
+        device = self.device()
+        for _ in range(100):
+            device.ask(b"GET", API)
+            self.agent.asked.pop().answer(FakeAnswer(204, length=0)).end()
+            self.pass_time(1)
+        self.assertLess(len(started), 10)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        device.hang_up()
 
     def test_idle(self) -> None:
         """A connection is closed when it was idle for long enough after its last answer."""
@@ -170,6 +225,13 @@ class PipeliningTests(SiteTestCase):
             [(200, b"no0"), (201, b"no1"), (202, b"no2")],
         )
 
+    def test_all_at_once(self) -> None:
+        """Any number of requests may come at once; answers that are ready don't pile up."""
+        device = self.device()
+        count = 2 * sys.getrecursionlimit()
+        device.send(b"GET /nothing HTTP/1.1\r\nHost: g\r\n\r\n" * count)
+        self.assertEqual(len(replies(device.received)), count)
+
     def test_too_many(self) -> None:
         """A device that goes on sending requests while one is answered is not read any more."""
         device = self.device()
@@ -177,3 +239,54 @@ class PipeliningTests(SiteTestCase):
         self.assertEqual(device.line.producerState, "producing")
         device.send((HEAD + b"\r\n") * 500)
         self.assertEqual(device.line.producerState, "paused")
+
+    def test_read_again(self) -> None:
+        """It is read again once it has its answer."""
+        device = self.device()
+        device.send((HEAD + b"\r\n") * 500)
+        self.assertEqual(device.line.producerState, "paused")
+        for _ in range(500):
+            self.agent.asked.pop().answer(FakeAnswer(204, length=0)).end()
+        self.assertEqual(device.line.producerState, "producing")
+
+    def test_takes_nothing(self) -> None:
+        """A device that takes no answer can't fill our memory with requests either."""
+        device = self.device()
+        device.send(HEAD + b"\r\n")
+        device.stop_reading()
+        device.send((HEAD + b"\r\n") * 500)
+        self.assertEqual(device.line.producerState, "paused")
+
+
+class BackpressureTests(SiteTestCase):
+    """Connections that are full."""
+
+    def test_full_from_the_start(self) -> None:
+        """A body that begins while the connection is full waits for its turn."""
+        device = self.device()
+        device.stop_reading()
+        device.ask(b"GET", API)
+        answer = self.agent.asked.pop().answer(FakeAnswer(200, length=10))
+        self.assertTrue(answer.paused)
+        device.read_on()
+        self.assertFalse(answer.paused)
+
+
+class AddressTests(SiteTestCase):
+    """What a channel tells its requests."""
+
+    def test_asked_once(self) -> None:
+        """The kernel is asked for our own address once in a connection's life."""
+        device = self.device()
+        asked: list[None] = []
+        address: IAddress = device.line.getHost()
+
+        def get_host() -> IAddress:
+            asked.append(None)
+            return address
+
+        self.patch(device.line, "getHost", get_host)
+        for _ in range(3):
+            device.ask(b"GET", b"/nothing")
+        self.assertEqual(len(asked), 1)
+        self.assertIs(device.channel.getHost(), address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from menderproxy.upstream.errors import UpstreamUnavailable
+from menderproxy.wire.body import BodySink
 from tests.web.device import Device, Reply
 from tests.web.fakes import FakeAnswer
 from tests.web.testcase import API, SiteTestCase
@@ -212,3 +213,69 @@ class UnfitTests(AnswerTestCase):
         answer = FakeAnswer(200, (b"ETag", b"x" * 9000), length=2)
         self.assertEqual(self.answered(answer).status, 502)
         self.assertTrue(answer.aborted)
+
+
+class WholeAnswer(FakeAnswer):
+    """An answer whose body came together with its head."""
+
+    def __init__(self, code: int, length: int | None, *pieces: bytes):
+        super().__init__(code, length=length)
+        self._pieces = pieces
+
+    def deliver(self, sink: BodySink) -> None:
+        """Give all of it."""
+        super().deliver(sink)
+        self.send(*self._pieces)
+        self.end()
+
+
+class WholeTests(AnswerTestCase):
+    """Answers that are all here, as most of them are."""
+
+    def writes(self, answer: FakeAnswer, method: bytes = b"GET") -> tuple[Device, list[bytes]]:
+        """Answer a device's request, and give what was written."""
+        device = self.device()
+        device.ask(method, API)
+        written: list[bytes] = []
+        self.patch(device.line, "write", written.append)
+        self.agent.asked.pop().answer(answer)
+        return device, written
+
+    def test_one_write(self) -> None:
+        """Head and body go out together."""
+        for answer, body in (
+            (WholeAnswer(204, 0), b""),
+            (WholeAnswer(200, 0), b""),
+            (WholeAnswer(200, 5, b"ab", b"cde"), b"abcde"),
+        ):
+            device, [written] = self.writes(answer)
+            self.assertTrue(written.endswith(b"\r\n\r\n" + body), written)
+            self.assertFalse(device.cut or device.closed or answer.aborted)
+            device.hang_up()
+
+    def test_without_length(self) -> None:
+        """A body of unknown length stays one, however soon it ends."""
+        device = self.asking(WholeAnswer(200, None, b"abc"))
+        reply = device.reply()
+        self.assertEqual((reply.body, reply[b"Transfer-Encoding"]), (b"abc", b"chunked"))
+
+    def test_head(self) -> None:
+        """An answer to HEAD has no body, whatever the upstream thinks."""
+        for answer in (WholeAnswer(200, 0), WholeAnswer(200, 3, b"abc")):
+            _, [written] = self.writes(answer, b"HEAD")
+            self.assertTrue(written.endswith(b"\r\n\r\n"), written)
+
+    def test_not_as_promised(self) -> None:
+        """One that is shorter than it promised, or longer, is cut off."""
+        for promised in (2, 4):
+            device = self.asking(WholeAnswer(200, promised, b"abc"))
+            self.assertTrue(device.cut)
+            device.hang_up()
+
+    def test_next(self) -> None:
+        """The next request on the same connection is served."""
+        device = self.asking(WholeAnswer(204, 0))
+        device.forget_received()
+        device.ask(b"GET", API)
+        self.agent.asked.pop().answer(WholeAnswer(200, 2, b"ab"))
+        self.assertEqual(device.reply().body, b"ab")

@@ -7,6 +7,7 @@ import attrs
 from menderproxy.upstream.errors import UpstreamUnavailable
 from menderproxy.wire.remote import RemoteObject
 from tests.web.artifact_testcase import DATA, ETAG, HOLD, URL, ArtifactTestCase, whole
+from tests.web.device import Device
 from tests.web.fakes import FakeAnswer
 
 RESUME = (b"Range", b"bytes=5-")
@@ -83,6 +84,41 @@ class PassthroughTests(ArtifactTestCase):
         answer.send(DATA[5:])
         answer.end()
         self.assertEqual(device.reply().status, 206)
+
+    def resume(self, link_age: float, age: float | None) -> tuple[FakeAnswer, Device]:
+        """Let a device resume with a link of some age what is an object of some age."""
+        answer = FakeAnswer(206, length=5)
+        remote = attrs.evolve(whole(status=206, first=5), age=age)
+        self.store_gives((remote, answer))
+        self.now += link_age
+        device = self.get(RESUME)
+        self.now -= link_age
+        return answer, device
+
+    def test_replaced(self) -> None:
+        """A part of what is younger than the link is never put behind what the device has."""
+        for link_age, age in ((60.0, 0.0), (60.0, 58.0)):
+            answer, device = self.resume(link_age, age)
+            self.assertTrue(answer.aborted)
+            self.assert_cut_without_answer(device)
+
+    def test_not_replaced(self) -> None:
+        """What may have been there when the link was issued is passed on."""
+        for link_age, age in ((60.0, 59.0), (60.0, 61.0), (0.0, 0.0), (60.0, None)):
+            answer, device = self.resume(link_age, age)
+            answer.send(DATA[5:])
+            answer.end()
+            self.assertEqual(device.reply().body, DATA[5:])
+
+    def test_begins_with_another(self) -> None:
+        """Who begins only now may have whatever is there."""
+        answer = FakeAnswer(200, length=10)
+        self.store_gives((attrs.evolve(whole(), age=0.0), answer))
+        self.now += 60.0
+        device = self.get()
+        answer.send(DATA)
+        answer.end()
+        self.assertEqual(device.reply().body, DATA)
 
     def test_head(self) -> None:
         """For HEAD, which the link is not signed for, one byte is asked for."""

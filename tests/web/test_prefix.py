@@ -6,6 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.web.prefix import Prefix
+from menderproxy.wire.body import BodySink
 from tests.upstream.sink import Sink
 from tests.web.fakes import FakeBody
 
@@ -50,6 +51,26 @@ class GatheringTests(PrefixTestCase):
         self.body.break_off(OSError("cut"))
         self.failureResultOf(self.gathered, OSError)
         self.assertFalse(self.prefix.complete)
+
+    def test_here_already(self) -> None:
+        """A body that is here, or known to be broken, is not waited for."""
+
+        class Here(FakeBody):
+            def deliver(self, sink: BodySink) -> None:
+                super().deliver(sink)
+                self.send(b"01234")
+                self.end()
+
+        class Broken(FakeBody):
+            def deliver(self, sink: BodySink) -> None:
+                super().deliver(sink)
+                self.break_off(OSError("cut"))
+
+        prefix = Prefix(Here(), 10)
+        prefix.begin()
+        self.assertEqual((prefix.complete, prefix.data), (True, b"01234"))
+        self.successResultOf(Deferred.fromCoroutine(Prefix(Here(), 10).gather()))
+        self.failureResultOf(Deferred.fromCoroutine(Prefix(Broken(), 10).gather()), OSError)
 
     def test_given_up(self) -> None:
         """Who stops waiting drops the body."""
@@ -118,6 +139,17 @@ class StandingInTests(PrefixTestCase):
         self.body.send(b"first ", b"second ")
         self.prefix.deliver(sink)
         self.assertEqual(sink.data, b"first second last")
+
+    def test_not_waited_for(self) -> None:
+        """It can stand in before all is gathered."""
+        prefix = Prefix(self.body, 10)
+        prefix.begin()
+        self.body.send(b"01")
+        prefix.deliver(self.sink)
+        self.body.send(b"23456789abc")
+        self.assertFalse(self.body.paused)
+        self.body.end()
+        self.assertEqual((self.sink.data, self.sink.ending), (b"0123456789abc", ["certain"]))
 
     def test_dropped(self) -> None:
         """To drop the prefix drops the body."""

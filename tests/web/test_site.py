@@ -172,6 +172,23 @@ class DrainTests(SiteTestCase):
         self.assertEqual(device.reply()[b"Connection"], b"close")
         self.assertTrue(device.closed)
 
+    def test_half_of_the_next_request(self) -> None:
+        """The same with a request that is not the first, whatever is here of it."""
+        request = b"PUT %b HTTP/1.1\r\nHost: g\r\nContent-Length: 2\r\n\r\n[]" % API
+        for size in (1, len(request) - 1):
+            self.site.draining = False
+            device = self.device()
+            device.ask(b"GET", b"/nothing")
+            device.forget_received()
+            device.send(request[:size])
+            self.drain()
+            self.assertFalse(device.closed)
+            device.send(request[size:])
+            self.agent.asked.pop().answer(FakeAnswer(200, length=0)).end()
+            self.assertEqual(device.reply()[b"Connection"], b"close")
+            self.assertTrue(device.closed)
+            device.hang_up()
+
     def test_deadline(self) -> None:
         """What has not ended at the deadline is cut off."""
         device = self.busy_device()

@@ -26,6 +26,7 @@ LIMITS = attrs.evolve(
     write_stall=300.0,
     max_request_body=1000,
     max_connections=3,
+    max_connections_per_address=0,
 )
 API = b"/api/devices/v1/inventory/device/attributes"
 

@@ -107,6 +107,18 @@ class RequestTests(SynchronousTestCase):
         """A header that another program could take for two does not go on."""
         self.assertEqual(forwarded([(b"X-A", b"1\x0bHost: x"), (b"X\x00", b"1")]), OURS)
 
+    def test_without(self) -> None:
+        """Headers that are not wanted are left out, however they are spelled."""
+        kept = [(b"Accept", b"x")]
+        headers = forwarded_request_headers(
+            [(b"Accept-ENCODING", b"gzip"), *kept, (b"Connection", b"X-Hop"), (b"X-Hop", b"1")],
+            host=b"mender.example",
+            client="10.0.0.7",
+            secure=True,
+            without=frozenset((b"accept-encoding",)),
+        )
+        self.assertEqual(headers, [OURS[0], *kept, *OURS[1:]])
+
     def test_client(self) -> None:
         """An IPv4 device on a dual-stack socket is known by its IPv4 address."""
         for client, told in (("::ffff:10.0.0.7", b"10.0.0.7"), ("fd00::7", b"fd00::7")):
@@ -141,7 +153,9 @@ class ResponseTests(SynchronousTestCase):
             *(b"\r", b"\n", b"\x00", b"\x0b", b"\x0c"),
             *(b"\x1c", b"\x1d", b"\x1e", b"\x7f", b"\x85"),
         ):
-            self.assertEqual(returned_response_headers([(b"X-A", b"1" + byte + b"2")]), [], byte)
+            bad = (b"X-A", b"1" + byte + b"2")
+            good = [(b"X-B", b"1"), (b"X-C", b"\t\xe9")]
+            self.assertEqual(returned_response_headers([bad, *good, bad]), good, byte)
 
 
 class StoreRequestTests(SynchronousTestCase):

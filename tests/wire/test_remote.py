@@ -163,6 +163,28 @@ class RetryAfterTests(SynchronousTestCase):
         return RemoteObject.from_headers(503, headers, 0).retry_after
 
 
+class AgeTests(SynchronousTestCase):
+    """Since when an object can have been at the store."""
+
+    def made_after(self, modified: bytes, date: bytes | None) -> float:
+        """Tell it for an object that was asked for at the thousandth second."""
+        headers = [(b"Last-Modified", modified), *([(b"Date", date)] if date else [])]
+        return whole(*headers).made_after(1000.0)
+
+    def test_known(self) -> None:
+        """As long ago as the store's own dates are apart, and a second for what they leave out."""
+        modified = b"Tue, 14 Nov 2023 22:13:20 GMT"
+        self.assertEqual(self.made_after(modified, b"Tue, 14 Nov 2023 22:13:50 GMT"), 969.0)
+        self.assertEqual(self.made_after(modified, modified), 999.0)
+
+    def test_unknown(self) -> None:
+        """Without both dates, or with a time that is to come, at any time."""
+        modified = b"Tue, 14 Nov 2023 22:13:20 GMT"
+        for date in (None, b"yesterday", b"Tue, 14 Nov 2023 22:13:19 GMT"):
+            self.assertEqual(self.made_after(modified, date), 0.0)
+        self.assertEqual(self.made_after(b"long ago", modified), 0.0)
+
+
 class SameObjectTests(SynchronousTestCase):
     """Which answers' bytes may be put together."""
 

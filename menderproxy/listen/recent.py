@@ -1,0 +1,40 @@
+"""What was worked out for those who came last."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """
+    A memory of bounded size.
+
+    ``functools.lru_cache`` keeps what it was asked with; this one can do with a digest of it.
+
+    :param size: how many values are kept: those that were looked at last.
+    """
+
+    __slots__ = ("_size", "_values")
+
+    def __init__(self, size: int):
+        self._size = size
+        self._values: OrderedDict[bytes, T] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, digest: bytes) -> T | None:
+        """Look a value up."""
+        value = self._values.get(digest)
+        if value is not None:
+            self._values.move_to_end(digest)
+        return value
+
+    def put(self, digest: bytes, value: T) -> None:
+        """Keep a value, in the place of the one that nobody has looked at for longest."""
+        self._values[digest] = value
+        if len(self._values) > self._size:
+            self._values.popitem(last=False)
