@@ -15,6 +15,7 @@ from bench.network import Namespace
 
 _MIB = 1 << 20
 _ANONYMOUS = re.compile(r"^Pss_Anon:\s+(\d+) kB", re.MULTILINE)
+_RESIDENT = re.compile(r"^Rss:\s+(\d+) kB", re.MULTILINE)
 # Received and not read, allocated ahead, sent and not acknowledged: r, f and w of ss(8).
 _SOCKET_MEMORY = re.compile(r"skmem:\(r(\d+),rb\d+,t\d+,tb\d+,f(\d+),w(\d+),")
 _SAMPLE = 0.5
@@ -37,11 +38,20 @@ def cpu_seconds(place: Namespace) -> float:
 
 def anonymous_mib(place: Namespace) -> float:
     """Add up the memory of all processes that is no file's, what they share counted once."""
+    return _memory_mib(place, _ANONYMOUS)
+
+
+def rss_mib(place: Namespace) -> float:
+    """Add up the resident memory of all processes, as ps(1) shows it."""
+    return _memory_mib(place, _RESIDENT)
+
+
+def _memory_mib(place: Namespace, line: re.Pattern[str]) -> float:
     total = 0
     for process in place.processes():
         with suppress(OSError):
             rollup = Path(f"/proc/{process}/smaps_rollup").read_text("ascii")
-            total += sum(int(size) for size in _ANONYMOUS.findall(rollup))
+            total += sum(int(size) for size in line.findall(rollup))
     return total / 1024
 
 

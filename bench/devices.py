@@ -84,10 +84,6 @@ class Devices:
         command = self.command(kind, port, target, **options)
         return subprocess.Popen(command, stdout=subprocess.PIPE)
 
-    def run(self, kind: str, port: int, target: str, **options: object) -> Outcome:
-        """Start a fleet and wait until it is done."""
-        return outcome(self.start(kind, port, target, **options))
-
 
 def outcome(fleet: subprocess.Popen[bytes]) -> Outcome:
     """

@@ -7,11 +7,13 @@ A ratio within one run says the same on a fast machine and on a slow one; a time
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from bench.results import Results, least
-from bench.scenarios import SCENARIOS
+import attrs
+
+from bench.results import Results
+from bench.scenarios import QUICK_SCENARIOS
 from bench.servers.gateway import GATEWAY
 from bench.servers.nginx import NGINX
 
@@ -20,27 +22,47 @@ TOLERANCE = 1.6
 """How much greater than its baseline a ratio may be: more than a busy machine makes it."""
 
 
+@attrs.frozen
+class Comparison:
+    """
+    A ratio beside the one of the baseline.
+
+    :param measured: ``None`` if it was not.
+    """
+
+    scenario: str
+    measured: float | None
+    baseline: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether we are about as fast as we were."""
+        return self.measured is not None and self.measured <= self.baseline * TOLERANCE
+
+    def __str__(self) -> str:
+        if self.measured is None:
+            return f"FAILED {self.scenario}: not measured"
+        return (
+            f"{'ok' if self.passed else 'FAILED':6} {self.scenario}: {self.measured:.2f} times"
+            f" nginx's cost; it was {self.baseline:.2f}, and {self.baseline * TOLERANCE:.2f} is"
+            " tolerated"
+        )
+
+
 def ratios(results: Results) -> dict[str, float]:
     """Give our cost divided by nginx's, for each scenario that was measured with both."""
     found = {}
-    for scenario in SCENARIOS:
-        ours = results.of(scenario.name, GATEWAY.name, scenario.cost)
-        peer = results.of(scenario.name, NGINX.name, scenario.cost)
+    for scenario in QUICK_SCENARIOS:
+        ours = results.one(scenario.name, GATEWAY.name, scenario.cost)
+        peer = results.one(scenario.name, NGINX.name, scenario.cost)
         if ours and peer:
-            found[scenario.name] = round(least(ours) / least(peer), 3)
+            found[scenario.name] = round(ours / peer, 3)
     return found
 
 
-def slower(measured: Mapping[str, float], baseline: Mapping[str, float]) -> Iterator[str]:
-    """Say what has become slower, or was not measured, a line each."""
-    for name, before in baseline.items():
-        if name not in measured:
-            yield f"{name}: not measured"
-        elif measured[name] > before * TOLERANCE:
-            yield (
-                f"{name}: {measured[name]:.2f} times nginx's cost; it was {before:.2f}, and up to"
-                f" {before * TOLERANCE:.2f} is tolerated"
-            )
+def compare(measured: Mapping[str, float], baseline: Mapping[str, float]) -> list[Comparison]:
+    """Compare all that the baseline has."""
+    return [Comparison(name, measured.get(name), before) for name, before in baseline.items()]
 
 
 def read_baseline() -> dict[str, float]:

@@ -13,9 +13,9 @@ from pathlib import Path
 import attrs
 
 from bench.accounting import Account, accounted
-from bench.devices import Devices, Outcome, compiled
+from bench.devices import Devices, Outcome, compiled, outcome
 from bench.network import GATEWAY_ADDRESS, ORIGIN_ADDRESS, Network, network
-from bench.origin import ORIGIN_NAME, POLL, Origin, origin
+from bench.origin import ORIGIN_NAME, POLL, Artifact, Origin, origin
 from bench.servers import PLAIN_PORT, TLS_PORT, Server, Site
 from menderproxy.demo.certificates import ThrowAwayAuthority
 
@@ -28,27 +28,42 @@ class NotServing(Exception):
     """A server did not come to serve; the text has the last that it said."""
 
 
-@attrs.frozen
+@attrs.define
 class Running:
     """
     A server that serves, and devices to ask it.
 
     :param kind: of the devices' connections: ``plain``, ``tls`` or ``mutual``.
+    :ivar start: seconds from its start to its first answer.
     """
 
     server: Server
     kind: str
     laboratory: Laboratory
+    start: float = 0.0
 
-    def fetch(self, **options: object) -> subprocess.Popen[bytes]:
-        """Start devices that download the artifact, and check it."""
-        options = {"expect": self.laboratory.origin.artifact, **options}
-        target = self.server.target()
+    def fetch(self, artifact: Artifact | None = None, **options: object) -> subprocess.Popen[bytes]:
+        """
+        Start devices that download an artifact, and check it.
+
+        :param artifact: the origin's first one, unless it is told.
+        """
+        artifact = artifact or self.laboratory.origin.artifact
+        target = self.server.target(artifact.target)
+        options = {"expect": artifact.file, **options}
         return self.laboratory.devices.start(self.kind, self._port, target, **options)
 
+    def fetched(self, artifact: Artifact | None = None, **options: object) -> Outcome:
+        """Let devices download an artifact, and wait for the last one."""
+        return outcome(self.fetch(artifact, **options))
+
+    def start_polls(self, **options: object) -> subprocess.Popen[bytes]:
+        """Start devices that ask whether there is a deployment."""
+        return self.laboratory.devices.start(self.kind, self._port, POLL, header=_TOKEN, **options)
+
     def poll(self, **options: object) -> Outcome:
-        """Let devices ask whether there is a deployment."""
-        return self.laboratory.devices.run(self.kind, self._port, POLL, header=_TOKEN, **options)
+        """Let devices ask whether there is a deployment, and wait for the last one."""
+        return outcome(self.start_polls(**options))
 
     @contextmanager
     def accounted(self) -> Iterator[Account]:
@@ -86,11 +101,13 @@ class Laboratory:
         site = Site(directory, self.directory / "certificates", kind == "mutual")
         command = self.network.gateway.command(self.network.server_cpus, server.configure(site))
         log = directory / "output"
+        began = time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=output)
         try:
             running = Running(server, kind, self)
             _wait_until_it_answers(running, process, log)
+            running.start = time.monotonic() - began
             yield running
         finally:
             self.network.gateway.empty()
@@ -100,11 +117,12 @@ class Laboratory:
 
 def _wait_until_it_answers(running: Running, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while not (outcome := running.poll(seconds=5)).good:
+    while not (seen := running.poll(seconds=5)).good:
         if process.poll() is not None or time.monotonic() > deadline:
             said = " / ".join(log.read_text(errors="replace").split("\n")[-4:])
-            raise NotServing(f"does not serve: {outcome.failure}: {said}")
-        time.sleep(0.1)
+            said = said.replace(str(running.laboratory.directory), "...")
+            raise NotServing(f"does not serve: {seen.failure}: {said}")
+        time.sleep(0.01)
 
 
 @contextmanager

@@ -14,12 +14,12 @@ import attrs
 from bench.network import ORIGIN_ADDRESS, Network
 
 ORIGIN_NAME = "origin.test"
-TLS_PORT = 443
-PLAIN_PORT = 80
 ARTIFACT = "/artifact"
+"""Also what the paths of all other artifacts begin with."""
 POLL = "/api/devices/v1/deployments/device/deployments/next"
 """What devices ask most: whether there is a deployment; the answer is 204."""
 
+_MIB = 1 << 20
 _CONFIGURATION = """\
 daemon off;
 user root;
@@ -48,21 +48,48 @@ http {{
 
 
 @attrs.frozen
+class Artifact:
+    """
+    What devices download.
+
+    :param target: its path at the origin.
+    :param file: its bytes.
+    """
+
+    target: str
+    file: Path
+
+
+@attrs.frozen
 class Origin:
     """
     The running origin.
 
-    :param artifact: the file that it serves as :data:`ARTIFACT`.
+    :param content: directory of what it serves.
     :param log: one line a request: method, status, bytes sent, path.
     """
 
-    artifact: Path
+    content: Path
     log: Path
 
     @property
-    def length(self) -> int:
-        """The artifact's."""
-        return self.artifact.stat().st_size
+    def artifact(self) -> Artifact:
+        """The one of most scenarios: random bytes."""
+        return Artifact(ARTIFACT, self.content / ARTIFACT.strip("/"))
+
+    def sized(self, mebibytes: int) -> Artifact:
+        """
+        Give an artifact of any length, which takes hardly any disk.
+
+        It begins and ends with random bytes, and has a hole between.
+        """
+        artifact = Artifact(f"{ARTIFACT}-{mebibytes}", self.content / f"artifact-{mebibytes}")
+        if not artifact.file.exists():
+            with artifact.file.open("wb") as file:
+                for start in (0, mebibytes - 1):
+                    file.seek(start * _MIB)
+                    file.write(os.urandom(_MIB))
+        return artifact
 
     def forget(self) -> None:
         """Count from zero again."""
@@ -85,10 +112,9 @@ def origin(network: Network, directory: Path, length: int) -> Iterator[Origin]:
     """
     content = directory / "content"
     content.mkdir()
-    artifact = content / ARTIFACT.strip("/")
-    with artifact.open("wb") as file:
-        for _ in range(length >> 20):
-            file.write(os.urandom(1 << 20))
+    with (content / ARTIFACT.strip("/")).open("wb") as file:
+        for _ in range(length // _MIB):
+            file.write(os.urandom(_MIB))
     configuration = directory / "origin.conf"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -103,7 +129,7 @@ def origin(network: Network, directory: Path, length: int) -> Iterator[Origin]:
             if process.poll() is not None:
                 raise RuntimeError((directory / "origin.error").read_text()[-500:])
             time.sleep(0.02)
-        yield Origin(artifact, log)
+        yield Origin(content, log)
     finally:
         process.terminate()
         process.wait(10)

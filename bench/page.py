@@ -1,4 +1,4 @@
-"""The page that shows results: a table for each scenario, and a plot of what it costs."""
+"""The page that shows results: the goals, a table for each scenario, and plots of what it costs."""
 
 from __future__ import annotations
 
@@ -6,73 +6,85 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.plot import bars
-from bench.results import Results, least
-from bench.scenarios import SCENARIOS, Scenario
+from bench.figures import FIGURES
+from bench.goals import verdicts
+from bench.growth import CURVES
+from bench.plot import bars, curves
+from bench.results import Results
+from bench.scenario import Curve, Scenario
+from bench.scenarios import SCENARIOS
 from bench.servers.gateway import GATEWAY
-from bench.servers.nginx import NGINX
+from bench.tables import curve_servers, curve_table, goal_table, measured_points, scenario_table
 
-_FIGURES = {
-    "done": ("Done", "%"),
-    "uplink": ("Uplink, artifacts", ""),
-    "uplink_requests": ("Uplink, requests", ""),
-    "first_p50": ("First byte p50", "s"),
-    "first_p99": ("First byte p99", "s"),
-    "last": ("Last byte, uplink times", ""),
-    "last_early": ("First device, uplink times", ""),
-    "cpu_gib": ("CPU", "s/GiB"),
-    "cpu_request": ("CPU", "ms/request"),
-    "p50": ("p50", "ms"),
-    "p99": ("p99", "ms"),
-    "device_kib": ("Memory a device", "KiB"),
-    "anonymous": ("Memory", "MiB"),
-    "tcp": ("Kernel TCP", "MiB"),
-    "steady_cpu": ("CPU, steady", "%"),
-    "ramp_cpu": ("CPU in all", "s"),
-    "loader": ("Devices' CPU", "%"),
-}
-_PERCENT = ("done", "loader")
+PLOTS = "performance"
+"""Name of the directory, beside the page, of its plots and of ``results.json``."""
 
 _HEAD = """\
-:orphan:
-
 .. Written by python3 -m bench; change bench/ instead.
 
 Performance
 ===========
 
-The gateway beside its peers, each in turn on the same processor. ``bench/README.rst`` says what is
-measured and how to measure it again; ``results.json`` has every round. Only figures of one table
-should be compared. A figure is that of the best round, since other work on a machine only ever adds
-to it; the ticks in a plot are all rounds.
+The gateway beside its peers, each in turn on the same processor. A round goes through all scenarios
+and, in each, through all servers. A figure is that of the best round, since other work on a machine
+only ever adds to it; of bytes over the uplink, and of how many devices were served, it is that of
+the worst. The ticks in a plot are all rounds. Only figures of one table should be compared.
 
+``bench/README.rst`` says what is measured, how each server is set up, and why. Each round's figures
+are in ``docs/performance/results.json``. To measure it again, as root on Debian 12, without other
+work on the machine:
+
+.. code-block:: console
+
+   # apt-get install --no-install-recommends gcc libssl-dev iproute2 nginx-light
+   # apt-get install --no-install-recommends varnish trafficserver haproxy
+   # .venv/bin/pip install .[bench]
+   # .venv/bin/python -m bench
+"""
+_MARKUP, _ESCAPED = re.compile(r"[\\*`|_<>\[\]]"), r"\\\g<0>"
+_GOALS = """
+Goals
+-----
+
+A ratio, or an amount where nothing is compared with, is good up to the number that it *must be*;
+what we are *after* is a smaller one. Growth is compared with fewer devices, or a shorter artifact.
+No goal is met where less than 90 % of the devices were served.
 """
 
 
 def write_page(results: Results, directory: Path) -> None:
     """
-    Write ``index.rst``, its plots and ``results.json``.
+    Write ``performance.rst``, and beside it a directory of its plots and ``results.json``.
 
-    :param directory: is created; plots of an earlier run are overwritten.
+    :param directory: is created; plots of an earlier run are removed.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    results.write(directory / "results.json")
-    sections = [_HEAD, *_about(results)]
-    for scenario in SCENARIOS:
-        if results.servers(scenario.name):
-            sections += _section(results, scenario)
-            plot = bars(_axis(scenario), _costs(results, scenario), GATEWAY.name)
-            (directory / _plot_name(scenario)).write_text(plot)
-    (directory / "index.rst").write_text("\n".join(sections) + "\n")
+    plots = directory / PLOTS
+    plots.mkdir(parents=True, exist_ok=True)
+    for old in plots.glob("*.svg"):
+        old.unlink()
+    results.write(plots / "results.json")
+    lines = [*_HEAD.splitlines(), "", *_about(results), *_GOALS.splitlines(), ""]
+    lines += [*goal_table(verdicts(results)), ""]
+    for name, title, table, images in _sections(results):
+        lines += [name, "-" * len(name), "", title, "", *table, ""]
+        for alt, image in images.items():
+            (plots / f"{_file_name(alt)}.svg").write_text(image)
+            lines += [f".. image:: {PLOTS}/{_file_name(alt)}.svg", f"   :alt: {alt}", ""]
+    (directory / "performance.rst").write_text("\n".join(lines))
 
 
-def tables(results: Results) -> str:
-    """Give all tables as text."""
+def text(results: Results) -> str:
+    """Give all tables of scenarios as text, and what was skipped."""
     lines: list[str] = []
-    for scenario in SCENARIOS:
-        if results.servers(scenario.name):
-            lines += [scenario.name, "", *_table(results, scenario), ""]
-    return "\n".join(lines)
+    for name, _, table, _ in _sections(results):
+        lines += [name, "", *table, ""]
+    return "\n".join([*lines, *results.skipped])
+
+
+def goals_text(results: Results) -> str:
+    """Give the table of the goals of what was measured."""
+    judged = [each for each in verdicts(results) if results.servers(each.goal.scenario)]
+    return "\n".join(["Goals", "", *goal_table(judged)]) if judged else ""
 
 
 def _about(results: Results) -> Iterator[str]:
@@ -80,63 +92,51 @@ def _about(results: Results) -> Iterator[str]:
         yield f":{name}: {value}"
     yield ""
     if results.skipped:
-        yield "Not measured:\n"
-        yield from (f"* {line}" for line in results.skipped)
+        yield "Not measured:"
+        yield ""
+        # What a program said may be anything.
+        yield from (f"* {_MARKUP.sub(_ESCAPED, line)}" for line in results.skipped)
         yield ""
 
 
-def _section(results: Results, scenario: Scenario) -> Iterator[str]:
-    heading = scenario.name[0].upper() + scenario.name[1:]
-    yield from (heading, "-" * len(heading), "", scenario.title, "")
-    yield from _table(results, scenario)
-    yield from ("", f".. image:: {_plot_name(scenario)}", f"   :alt: {_axis(scenario)}", "")
+def _sections(results: Results) -> Iterator[tuple[str, str, list[str], dict[str, str]]]:
+    """Give heading, sentence, table and plots of each part."""
+    for scenario in SCENARIOS:
+        if scenario.curve is None and results.servers(scenario.name):
+            table = scenario_table(results, scenario)
+            yield _heading(scenario.name), scenario.title, table, _bars(results, scenario)
+    for curve in CURVES:
+        if points := measured_points(results, curve):
+            table = curve_table(results, curve)
+            yield _heading(curve.name), points[0].title, table, _curves(results, curve)
 
 
-def _table(results: Results, scenario: Scenario) -> list[str]:
-    """Make a table in reST's simple form: columns as wide as the widest of their cells."""
+def _heading(name: str) -> str:
+    return name[0].upper() + name[1:]
+
+
+def _bars(results: Results, scenario: Scenario) -> dict[str, str]:
     servers = results.servers(scenario.name)
-    names = [name for name in _FIGURES if results.of(scenario.name, servers[0], name)]
-    cells = [["Server", *map(_column, names), "to nginx"]]
-    for server in servers:
-        figures = (_cell(name, results.of(scenario.name, server, name)) for name in names)
-        cells.append([server, *figures, _ratio(results, scenario, server)])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
-    rule = "  ".join("=" * width for width in widths)
-    return [rule, lines[0], rule, *lines[1:], rule]
+    costs = {server: results.of(scenario.name, server, scenario.cost) for server in servers}
+    title = f"{scenario.name}: {FIGURES[scenario.cost].heading}"
+    return {title: bars(title, costs, GATEWAY.name)}
 
 
-def _column(name: str) -> str:
-    title, unit = _FIGURES[name]
-    return f"{title}, {unit}" if unit else title
+def _curves(results: Results, curve: Curve) -> dict[str, str]:
+    plots = {}
+    for figure in curve.figures:
+        lines = {
+            server: {
+                point.at: values
+                for point in measured_points(results, curve)
+                if (values := results.of(point.name, server, figure))
+            }
+            for server in curve_servers(results, curve)
+        }
+        title = f"{curve.name}: {FIGURES[figure].heading}"
+        plots[title] = curves(title, curve.unit, lines, GATEWAY.name)
+    return plots
 
 
-def _cell(name: str, values: list[float]) -> str:
-    if not values:
-        return "\N{EN DASH}"
-    value = least(values)
-    return f"{value * 100:.0f}" if name in _PERCENT else _short(value)
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _ratio(results: Results, scenario: Scenario, server: str) -> str:
-    peer = results.of(scenario.name, NGINX.name, scenario.cost)
-    if not peer or not least(peer):
-        return "\N{EN DASH}"
-    return f"{least(results.of(scenario.name, server, scenario.cost)) / least(peer):.2f}"
-
-
-def _costs(results: Results, scenario: Scenario) -> dict[str, list[float]]:
-    servers = results.servers(scenario.name)
-    return {server: results.of(scenario.name, server, scenario.cost) for server in servers}
-
-
-def _axis(scenario: Scenario) -> str:
-    return f"{scenario.name}: {_column(scenario.cost)}"
-
-
-def _plot_name(scenario: Scenario) -> str:
-    return re.sub(r"\W+", "-", scenario.name.lower()) + ".svg"
+def _file_name(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower()).strip("-")

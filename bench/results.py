@@ -1,4 +1,4 @@
-"""What was measured: rows, as a file keeps them, and the best of all rounds."""
+"""What was measured: rows, as a file keeps them, and the figure of all rounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import attrs
 
-from bench.scenarios import Figures
+from bench.figures import FIGURES
+from bench.scenario import Figures
 
 
 @attrs.frozen
@@ -50,10 +51,16 @@ class Results:
             if (row.scenario, row.server) == (scenario, server) and figure in row.figures
         ]
 
+    def one(self, scenario: str, server: str, figure: str) -> float | None:
+        """Give the one figure that all rounds come to, or nothing if there was none."""
+        values = self.of(scenario, server, figure)
+        return FIGURES[figure].of_rounds(values) if values else None
+
     def write(self, path: Path) -> None:
         """Write them as JSON, a line for each row."""
         rows = ",\n".join(json.dumps(attrs.asdict(row)) for row in self.rows)
         about, skipped = json.dumps(self.about, indent=1), json.dumps(self.skipped, indent=1)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f'{{"about": {about},\n"skipped": {skipped},\n"rows": [\n{rows}\n]}}\n')
 
 
@@ -64,10 +71,22 @@ def read(path: Path) -> Results:
     return Results(document["about"], rows, document["skipped"])
 
 
-def least(values: Iterable[float]) -> float:
+def merge(runs: Iterable[Results]) -> Results:
     """
-    Give the figure of the quietest round.
+    Make one of several runs.
 
-    Other work on the machine makes all figures of cost greater, and none smaller.
+    What a later run measured takes the place of what earlier ones say of the same scenario with the
+    same server: figures of a program that has changed since say nothing of it now.
     """
-    return min(values)
+    about: dict[str, list[str]] = {}
+    rows: list[Row] = []
+    skipped: list[str] = []
+    for run in runs:
+        for name, value in run.about.items():
+            about.setdefault(name, []).append(value)
+        measured = {(row.scenario, row.server) for row in run.rows}
+        rows = [row for row in rows if (row.scenario, row.server) not in measured]
+        rows += run.rows
+        skipped += run.skipped
+    joined = {name: "; ".join(dict.fromkeys(values)) for name, values in about.items()}
+    return Results(joined, rows, list(dict.fromkeys(skipped)))

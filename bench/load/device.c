@@ -43,6 +43,14 @@ static void finish(struct device *device)
     device->plan->finished++;
 }
 
+/* The device has nothing more to ask, but keeps its connection until the program ends. */
+static void stay(struct device *device)
+{
+    watch(device, EPOLL_CTL_MOD, 0);
+    device->state = DONE;
+    device->plan->finished++;
+}
+
 /* The device gives up: its other requests are not sent, and count as failed, too. */
 static void broken(struct device *device, const char *why)
 {
@@ -168,7 +176,10 @@ static void answered(struct device *device)
     struct plan *plan = device->plan;
     plan->last_times[plan->good++] = now() - device->began;
     if (++device->requests == plan->requests) {
-        finish(device);
+        if (plan->hold)
+            stay(device);
+        else
+            finish(device);
         return;
     }
     device->began = now();

@@ -13,7 +13,7 @@ enum { HEAD_LIMIT = 8192 };
 struct plan {
     const char *address;
     int port, devices, requests, receive_buffer;
-    double spacing, rate, seconds;
+    double spacing, rate, seconds, hold;
     bool close;
     SSL_CTX *tls;
     char *request;

@@ -35,7 +35,8 @@ static const char USAGE[] =
     "  --receive BYTES    a device's receive buffer (the kernel's choice)\n"
     "  --ca FILE          TLS, with these authorities\n"
     "  --certificate FILE and --key FILE: show a certificate\n"
-    "  --seconds N        end then, whether all is done or not (600)\n";
+    "  --seconds N        end then, whether all is done or not (600)\n"
+    "  --hold SECONDS     connections are kept so long after the last answer (0)\n";
 
 double now(void)
 {
@@ -83,7 +84,8 @@ static struct plan read_plan(int count, char **arguments)
         {"devices", 1, 0, 'd'}, {"requests", 1, 0, 'r'}, {"spacing", 1, 0, 'i'},
         {"close", 0, 0, 'c'},   {"header", 1, 0, 'h'},   {"expect", 1, 0, 'e'},
         {"rate", 1, 0, 'b'},    {"receive", 1, 0, 'w'},  {"ca", 1, 0, 'a'},
-        {"certificate", 1, 0, 'p'}, {"key", 1, 0, 'k'},  {"seconds", 1, 0, 's'}, {0}};
+        {"certificate", 1, 0, 'p'}, {"key", 1, 0, 'k'},  {"seconds", 1, 0, 's'},
+        {"hold", 1, 0, 'o'},    {0}};
     struct plan plan = {.devices = 1, .requests = 1, .seconds = 600};
     const char *header = NULL, *ca = NULL, *certificate = NULL, *key = NULL;
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
@@ -100,6 +102,7 @@ static struct plan read_plan(int count, char **arguments)
         case 'p': certificate = optarg; break;
         case 'k': key = optarg; break;
         case 's': plan.seconds = atof(optarg); break;
+        case 'o': plan.hold = atof(optarg); break;
         default: fputs(USAGE, stderr); exit(2);
         }
     }
@@ -183,6 +186,7 @@ int main(int count, char **arguments)
     for (int each = 0; each < plan.devices; each++)
         devices[each].plan = &plan;
     run(&plan, devices);
+    usleep(plan.hold * 1e6);
     report(&plan);
     return 0;
 }

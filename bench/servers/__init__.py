@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 
-from bench.origin import ARTIFACT
-
 PLAIN_PORT = 80
 TLS_PORT = 443
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
 @attrs.frozen
@@ -63,7 +64,8 @@ class Server:
     :param configure: writes its files and gives the command that runs it in the foreground.
     :param artifacts: the kinds of connection that it serves artifacts on, from a cache.
     :param api: the kinds of connection that it passes requests to the Mender Server on.
-    :param target: what devices ask it for to get the artifact.
+    :param target: what devices ask it for to get an artifact, from its path at the origin.
+    :param version_flag: has the executable say its version, before all other numbers.
     """
 
     name: str
@@ -71,10 +73,20 @@ class Server:
     configure: Callable[[Site], list[str]]
     artifacts: frozenset[str] = frozenset()
     api: frozenset[str] = frozenset()
-    target: Callable[[], str] = lambda: ARTIFACT
+    target: Callable[[str], str] = lambda artifact: artifact
+    version_flag: str = "-v"
 
     @property
     def path(self) -> str | None:
         """Where its executable is: beside this Python, or anywhere on the search path."""
         beside = str(Path(sys.executable).parent)
         return shutil.which(self.program, path=beside) or shutil.which(self.program)
+
+    @property
+    def version(self) -> str:
+        """What its executable says; nothing, if that is not installed."""
+        if not self.path:
+            return ""
+        said = subprocess.run([self.path, self.version_flag], capture_output=True, text=True)
+        found = _VERSION.search(said.stdout + said.stderr)
+        return found[0] if found else ""

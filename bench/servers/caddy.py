@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from pathlib import Path
-
 from bench.network import GATEWAY_ADDRESS, ORIGIN_ADDRESS
 from bench.origin import ORIGIN_NAME
 from bench.servers import Server, Site
@@ -59,9 +55,15 @@ def _configure(site: Site) -> list[str]:
         mutual=_MUTUAL.format(ca=site.ca) if site.mutual else "",
     )
     home = f"HOME={site.directory}"
-    program = shutil.which("caddy", path=str(Path(sys.executable).parent)) or "caddy"
     configuration = str(site.write("Caddyfile", text))
+    program = CADDY.path or CADDY.program
     return ["env", home, program, "run", "--config", configuration, "--adapter", "caddyfile"]
 
 
-CADDY = Server("caddy", "caddy", _configure, api=frozenset({"plain", "tls", "mutual"}))
+CADDY = Server(
+    "caddy",
+    "caddy",
+    _configure,
+    api=frozenset({"plain", "tls", "mutual"}),
+    version_flag="version",
+)

@@ -1,4 +1,4 @@
-"""The gateway of this project, with default settings."""
+"""The gateway of this project, with default settings, and room for more connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import menderproxy
 from bench.network import GATEWAY_ADDRESS, ORIGIN_ADDRESS
-from bench.origin import ARTIFACT
 from bench.servers import PLAIN_PORT, TLS_PORT, Server, Site
 from menderproxy.wire.links import LinkSigner
 from menderproxy.wire.store_url import StoreURL
@@ -41,6 +40,7 @@ def _configure(site: Site) -> list[str]:
             "ServerCertificate": str(site.certificate),
             "ServerKey": str(site.key),
         },
+        "Limits": {"MaxConnections": 16384, "MaxConnectionsPerAddress": 0},
         "UpstreamServer": {"URL": f"https://{ORIGIN_ADDRESS}", "CACertificate": str(site.ca)},
     }
     configuration = site.write("gateway.conf", json.dumps(document, indent=2))
@@ -51,8 +51,8 @@ def _configure(site: Site) -> list[str]:
     return ["env", path, *daemon, "mender-gateway", "--config", str(configuration)]
 
 
-def _local_link() -> str:
-    store_url = StoreURL.parse(f"https://{ORIGIN_ADDRESS}{ARTIFACT}")
+def _local_link(artifact: str) -> str:
+    store_url = StoreURL.parse(f"https://{ORIGIN_ADDRESS}{artifact}")
     return LinkSigner(_URL, _SECRET, 86400.0).sign(store_url, "bench", time.time())[len(_URL) :]
 
 

@@ -75,4 +75,5 @@ TRAFFICSERVER = Server(
     _configure,
     artifacts=frozenset({"plain", "tls"}),
     api=frozenset({"plain", "tls", "mutual"}),
+    version_flag="-V",
 )

@@ -24,5 +24,10 @@ def _configure(site: Site) -> list[str]:
 
 
 VARNISH = Server(
-    "varnish", "varnishd", _configure, artifacts=frozenset({"plain"}), api=frozenset({"plain"})
+    "varnish",
+    "varnishd",
+    _configure,
+    artifacts=frozenset({"plain"}),
+    api=frozenset({"plain"}),
+    version_flag="-V",
 )

@@ -1,0 +1,43 @@
+"""The cache's disk: a small one, in memory, that somebody else fills up."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+_STEP = 1 << 20
+
+
+class Disk:
+    """
+    A file system of its own.
+
+    :param path: where it is mounted; an empty directory.
+    :param size: in bytes.
+    """
+
+    def __init__(self, path: Path, size: int):
+        self.path = path
+        self._size = size
+        self._ballast = path / "ballast"
+
+    def mount(self) -> None:
+        """Make it, for whoever sees the mounts that this process sees."""
+        self.path.mkdir()
+        options = f"size={self._size}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True)
+
+    def fill(self) -> None:
+        """Take all the room that there is."""
+        with self._ballast.open("ab") as file:
+            try:
+                while True:
+                    file.write(bytes(_STEP))
+                    file.flush()
+            except OSError:
+                # That was the last of it; closing would try to write the rest once more.
+                file.truncate()
+
+    def clear(self) -> None:
+        """Give it back."""
+        self._ballast.unlink(missing_ok=True)

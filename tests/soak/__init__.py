@@ -1,0 +1,1 @@
+"""Whether the soak test's judges see what is wrong, and nothing else."""
