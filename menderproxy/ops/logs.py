@@ -19,6 +19,8 @@ from typing import TextIO
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
+from menderproxy.wire.redaction import redacted
+
 LEVELS = {
     "debug": LogLevel.debug,
     "info": LogLevel.info,
@@ -40,7 +42,7 @@ _WRITTEN = {
     LogLevel.critical: "fatal",
 }
 
-_PLAIN = (str, int, float, bool, type(None))
+_NUMBERS = (int, float, bool, type(None))
 
 
 @implementer(ILogObserver)
@@ -95,7 +97,7 @@ def _fields(event: LogEvent) -> dict[str, object]:
         # What old code of Twisted logs is full of its own bookkeeping.
         return {}
     return {
-        name: value if isinstance(value, _PLAIN) else str(value)
+        name: value if isinstance(value, _NUMBERS) else redacted(str(value))
         for name, value in event.items()
         if value != "" and not name.startswith("log_")
     }
@@ -107,10 +109,10 @@ def _message(event: LogEvent) -> str:
         return text
     message = formatEvent(event)
     failure = event.get("log_failure")
-    if failure is None:
-        return message
-    traceback: str = failure.getTraceback().strip()
-    return f"{message}: {traceback}" if message else traceback
+    if failure is not None:
+        traceback: str = failure.getTraceback().strip()
+        message = f"{message}: {traceback}" if message else traceback
+    return redacted(message)
 
 
 @implementer(ILogObserver)

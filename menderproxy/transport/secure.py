@@ -220,7 +220,8 @@ class Secure(EagerWriting):
 
     def _lost(self, error: SSL.Error) -> Exception:
         if isinstance(error, SSL.ZeroReturnError):
-            self._answer_goodbye()
+            if not self._said_goodbye:
+                self._answer_goodbye()
             return main.CONNECTION_DONE
         if isinstance(error, SSL.SysCallError):
             # The socket's own trouble, or an end without a goodbye.

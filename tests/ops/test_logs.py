@@ -179,6 +179,17 @@ class JSONTests(LogsTestCase):
             self.logger().failure("while answering")
         self.assertIn("builtins.ValueError: why", str(self.line()["msg"]))
 
+    def test_secrets(self) -> None:
+        """Neither a traceback nor a field shows a secret that an exception quotes."""
+        link = "https://store.example/one?X-Amz-Signature=secret"
+        try:
+            raise ValueError(f"can't parse {link}")
+        except ValueError:
+            self.logger().failure("while answering {link}", link=link)
+        line = self.line()
+        self.assertEqual(line["link"], "https://store.example/one?[hidden]")
+        self.assertNotIn("X-Amz-Signature", str(line))
+
     def test_old_code(self) -> None:
         """What old code of Twisted logs has its message only."""
         publisher = LogPublisher(self.observer)
