@@ -176,8 +176,11 @@ class SpanTests(TransportTestCase):
         transport = self.sender.transport
         device.close()
         await self.sender.lost
-        transport.write_span(FileSpan(self.fd))
+        self.sender.events.clear()
+        span = FileSpan(self.fd)
+        transport.write_span(span)
         transport.write(b"more")
+        self.assertEqual((self.sender.events, span.position, span.errors), ([], 0, []))
 
 
 class PlainTests(TransportTestCase):

@@ -29,11 +29,15 @@ class AllocatorTests(SynchronousTestCase):
     def test_another_library(self) -> None:
         """One without these options is left alone."""
 
+        asked: list[Any] = []
+
         def missing(name: Any) -> object:
+            asked.append(name)
             return object()
 
         self.patch(ctypes, "CDLL", missing)
         keep_freed_memory()
+        self.assertEqual(asked, [None])
 
 
 class CollectorTests(SynchronousTestCase):

@@ -82,12 +82,12 @@ class ServedTests(UsedUpTestCase):
         device = await connect(reactor, process.port())
         device.send(REQUEST % API.encode())
         server = await upstream.accept()
-        await self.answer(server, device)
+        await self.assert_answered(server, device)
         await self.use_up(process)
         device.send(REQUEST % API.encode())
-        await self.answer(server, device)
+        await self.assert_answered(server, device)
 
-    async def answer(self, server: Line, device: Line) -> None:
+    async def assert_answered(self, server: Line, device: Line) -> None:
         """Answer a request at the server, and assert that the device gets it."""
         await server.take_head()
         server.send(ANSWER)

@@ -65,6 +65,8 @@ class PaceTests(SynchronousTestCase):
         self.addCleanup(left.close)
         self.addCleanup(right.close)
         Pace(left, self.clock).limit(1000)
+        left.send(b"still whole")
+        self.assertEqual(right.recv(100), b"still whole")
 
     def test_kernel(self) -> None:
         """A TCP socket has the limit then."""
