@@ -33,6 +33,15 @@ class RejectionTests(CacheTestCase):
         self.assertIsInstance(device.failure, ArtifactChanged)
         self.assertFalse(device.finished)
 
+    def fetch_anew(self, thing: StoredObject) -> None:
+        """The right bytes come at the next try; then all is as if there had never been any."""
+        self.wait(1)
+        self.store.last.serve(thing)
+        self.settle()
+        self.finish(self.device())
+        self.cache.index.forget(KEY)
+        self.directory.delete(KEY)
+
     def test_refetched(self) -> None:
         """Wrong bytes are dropped before anybody has the last one, and fetched again."""
         for thing in (THING.right_md5, THING.right_sha256):
@@ -120,12 +129,7 @@ class RejectionTests(CacheTestCase):
             self.settle()
             self.check_cut_off(device)
             self.assertEqual(self.files(), [])
-            self.wait(1)
-            self.store.last.serve(thing)
-            self.settle()
-            self.finish(self.device())
-            self.cache.index.forget(KEY)
-            self.directory.delete(KEY)
+            self.fetch_anew(thing)
 
     def test_told_late(self) -> None:
         """A checksum that only a later answer tells counts for all that came before it, too."""
@@ -143,12 +147,7 @@ class RejectionTests(CacheTestCase):
             self.settle()
             self.assertEqual(device.received, wrong[:-1])
             self.assertIsInstance(device.failure, ArtifactChanged)
-            self.wait(1)
-            self.store.last.serve(thing)
-            self.settle()
-            self.finish(self.device())
-            self.cache.index.forget(KEY)
-            self.directory.delete(KEY)
+            self.fetch_anew(thing)
 
     def test_right_and_told_late(self) -> None:
         """Nor does it count against right bytes that came before it."""
