@@ -75,7 +75,7 @@ class SecureServer(Secure, SpanSending, Server):
             if not count:
                 return None
             span.sent(count)
-            self.pace.sent(count)
+            self.unsent.sent(count)
             if count < PIECE:
                 self.let_go()
                 return None

@@ -11,7 +11,7 @@ from twisted.internet import main
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 
 from menderproxy.transport.eager import EagerWriting
-from menderproxy.transport.pace import Pace
+from menderproxy.transport.unsent import Unsent
 from menderproxy.wire.span import Span
 
 TURN = 2 * 1024 * 1024
@@ -39,7 +39,7 @@ class SpanSending(EagerWriting):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.pace = Pace(self.socket, cast(IReactorTime, self.reactor))
+        self.unsent = Unsent(self.socket, cast(IReactorTime, self.reactor))
 
     def write_span(self, span: Span) -> None:
         """Send a span after what was written before."""
@@ -104,7 +104,7 @@ class SpanSending(EagerWriting):
             return None
         if count:
             span.sent(count)
-            self.pace.sent(count)
+            self.unsent.sent(count)
         else:
             self.span_failed(span, OSError("the file is shorter than it was"))
         # Whether bytes are in memory is asked of those only that are likely to go out.

@@ -18,10 +18,10 @@ def limit_unsent(transport: Any, size: int) -> None:
     """
     Let the kernel hold little that was not sent yet.
 
-    :param size: bytes; see :class:`menderproxy.transport.pace.Pace`.
+    :param size: bytes; see :class:`menderproxy.transport.unsent.Unsent`.
     """
     if isinstance(transport, SpanSending):
-        transport.pace.limit(size)
+        transport.unsent.limit(size)
 
 
 def bytes_taken(transport: Any) -> int:

@@ -8,7 +8,7 @@ from typing import cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.transport.pace import FAST, HEADWAY, STRETCH, Pace
+from menderproxy.transport.unsent import FAST, HEADWAY, STRETCH, Unsent
 
 
 class Socket:
@@ -23,21 +23,21 @@ class Socket:
         self.held.append(value)
 
 
-class PaceTests(SynchronousTestCase):
+class UnsentTests(SynchronousTestCase):
     """A peer that proves fast, and one that does not."""
 
     def setUp(self) -> None:
         """Let the kernel hold a thousand bytes."""
         self.clock = Clock()
         self.socket = Socket()
-        self.pace = Pace(cast(socket.socket, self.socket), self.clock)
-        self.pace.limit(1000)
+        self.unsent = Unsent(cast(socket.socket, self.socket), self.clock)
+        self.unsent.limit(1000)
 
     def send(self, seconds: float) -> None:
         """Send a stretch in some time."""
-        self.pace.sent(STRETCH - 1)
+        self.unsent.sent(STRETCH - 1)
         self.clock.advance(seconds)
-        self.pace.sent(1)
+        self.unsent.sent(1)
 
     def test_slow(self) -> None:
         """As long as a stretch takes its time, the limit is the one that was set."""
@@ -56,7 +56,7 @@ class PaceTests(SynchronousTestCase):
     def test_unlimited(self) -> None:
         """Who set no limit gets none."""
         free = Socket()
-        Pace(cast(socket.socket, free), self.clock).sent(2 * STRETCH)
+        Unsent(cast(socket.socket, free), self.clock).sent(2 * STRETCH)
         self.assertEqual(free.held, [])
 
     def test_another_socket(self) -> None:
@@ -64,12 +64,12 @@ class PaceTests(SynchronousTestCase):
         left, right = socket.socketpair()
         self.addCleanup(left.close)
         self.addCleanup(right.close)
-        Pace(left, self.clock).limit(1000)
+        Unsent(left, self.clock).limit(1000)
         left.send(b"still whole")
         self.assertEqual(right.recv(100), b"still whole")
 
     def test_kernel(self) -> None:
         """A TCP socket has the limit then."""
         with socket.socket() as sock:
-            Pace(sock, self.clock).limit(1000)
+            Unsent(sock, self.clock).limit(1000)
             self.assertEqual(sock.getsockopt(socket.IPPROTO_TCP, 25), 1000)

@@ -19,7 +19,7 @@ HEADWAY = 16
 _TCP_NOTSENT_LOWAT = 25
 
 
-class Pace:
+class Unsent:
     """
     Bounds the bytes that were given to the kernel and not sent by it, by how fast they go.
 
