@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.runnable import runnable
 
-TRIAL_RESULTS = Path(__file__).parents[1] / ".ci" / "trial_results.py"
+CI = Path(__file__).parents[1] / ".ci"
+TRIAL_RESULTS = CI / "trial_results.py"
 
 
 class TrialResultsTests(SynchronousTestCase):
@@ -69,6 +70,43 @@ class TrialResultsTests(SynchronousTestCase):
         printed, complaint = self.results("tests.wire\n  LinksTests\n")
         self.assertEqual(printed, "")
         self.assertIn("trial did not come to its end", complaint)
+
+
+class ReproducibleTests(SynchronousTestCase):
+    """Comparing what was built in two places."""
+
+    def setUp(self) -> None:
+        """Build the same here and there."""
+        self.here, self.there = Path(self.mktemp()), Path(self.mktemp())
+        for place in (self.here, self.there):
+            place.mkdir()
+            for name in ("a.whl", "a.tar.gz", "a.deb"):
+                (place / name).write_bytes(b"the same")
+
+    def is_reproducible(self) -> bool:
+        """Whether the script finds nothing to complain about."""
+        arguments = [self.there, *sorted(self.here.iterdir())]
+        command = ["bash", str(CI / "reproducible"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def test_same(self) -> None:
+        """Three files with the same bytes in both places are what is wanted."""
+        self.assertTrue(self.is_reproducible())
+
+    def test_different(self) -> None:
+        """One byte of one file is enough."""
+        (self.there / "a.whl").write_bytes(b"the sane")
+        self.assertFalse(self.is_reproducible())
+
+    def test_missing_there(self) -> None:
+        """A file that was built here only has nothing that it could be the same as."""
+        (self.there / "a.deb").unlink()
+        self.assertFalse(self.is_reproducible())
+
+    def test_missing_here(self) -> None:
+        """A file that was not built here was not compared."""
+        (self.here / "a.deb").unlink()
+        self.assertFalse(self.is_reproducible())
 
 
 class RunnableTests(SynchronousTestCase):

@@ -27,6 +27,11 @@ class Disk:
         options = f"size={self._size}"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True)
 
+    def unmount(self) -> None:
+        """Remove it, if it is there, with all that is on it."""
+        if self.path.is_mount():
+            subprocess.run(["umount", self.path], check=True)
+
     def fill(self) -> None:
         """Take all the room that there is."""
         with self._ballast.open("ab") as file:

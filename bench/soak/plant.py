@@ -96,12 +96,13 @@ class Plant:
         self.disk.mount()
 
     async def stop(self) -> None:
-        """Leave nothing behind but the directory."""
+        """Leave nothing behind but the directory; the gateway has ended."""
         for device in self.devices:
             await device.leave()
         for door in (self.store_door, self.server_door, self.proxy_door):
             await door.shut()
         await self.names.stop()
+        self.disk.unmount()
 
     def publish(self, device_type: str) -> str:
         """Let there be a new release for a type of device."""

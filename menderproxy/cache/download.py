@@ -360,7 +360,12 @@ class Download:
         await self._waits.nap(pause)
 
     async def _await_fresher_link(self, used: StoreURL, status: int) -> None:
-        """Park until a device brings a newer link: they get one with each poll."""
+        """
+        Park until a device brings a newer link: they get one with each poll.
+
+        A link that was good for some bytes is tried again as well. Stores refuse one for a moment,
+        too, and when all devices hang on this download nobody is left to poll.
+        """
         self._lifecycle.broke()
         now, patience = self._world.clock.seconds(), self._world.patience
         if self._refused_at is None:
@@ -368,16 +373,19 @@ class Download:
         begun = self._part is not None and self._part.writer.taken > 0
         until = self._refused_at + (patience.unwanted if begun else patience.fresher_link)
         if self._url == used and now < until:
+            pause = min(self._backoff.pause(), until - now) if begun else until - now
             self.log.warn(
-                "{name}: the store refuses the link ({status}); waiting for a fresher one",
+                "{name}: the store refuses the link ({status}); waiting {pause:.1f} s for a fresher"
+                " one",
                 name=self.name,
                 status=status,
+                pause=pause,
             )
             self._parked = True
             try:
-                await self._waits.nap(until - now)
+                await self._waits.nap(pause)
             finally:
                 self._parked = False
         self._check_disk()
-        if self._url == used or now >= until:
+        if now >= until or (self._url == used and self._world.clock.seconds() >= until):
             raise ArtifactRefused(status)

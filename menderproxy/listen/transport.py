@@ -6,6 +6,7 @@ import socket
 from typing import Any, Protocol, cast
 
 from OpenSSL import SSL
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IListeningPort,
     IOpenSSLServerConnectionCreator,
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.tcp import Port, Server
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python import log
 from zope.interface import implementer
 
 from menderproxy.transport.secure import PIECE, Secure
@@ -36,11 +38,21 @@ class ServerSide(Protocol):
 
 
 class PlainServer(SpanSending, Server):
-    """A connection that came in: spans by sendfile(2), past this process's memory."""
+    """
+    A connection that came in: spans by sendfile(2), past this process's memory.
+
+    :ivar peer: the device's address, as the port told it to its factory.
+    """
+
+    peer: IPv4Address | IPv6Address | None = None
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """Give the device's address."""
+        return self.peer or super().getPeer()
 
 
 @implementer(ISSLTransport)
-class SecureServer(Secure, SpanSending, Server):
+class SecureServer(Secure, PlainServer):
     """A connection that came in, and speaks TLS."""
 
     server: SecurePort
@@ -85,10 +97,53 @@ class SecureServer(Secure, SpanSending, Server):
 class PlainPort(Port):
     """Listens, and sends files by sendfile(2)."""
 
-    transport = PlainServer
+    factory: Any
+    transport: type[PlainServer] = PlainServer
+
+    def doRead(self) -> None:
+        """
+        Called by the reactor when connections wait.
+
+        Twisted gets ready for trouble before each of them. Here it is called when there is some,
+        which it then meets again.
+        """
+        for accepted in range(self.numberAccepts):
+            if self.disconnecting:
+                # A factory may have closed the port.
+                return
+            try:
+                # What accept() itself does besides is to give numbers their names.
+                fd, client = self.socket._accept()  # type: ignore[union-attr]
+            except BlockingIOError:
+                self.numberAccepts = max(1, accepted)
+                return
+            except OSError:
+                super().doRead()
+                return
+            try:
+                self._connect(socket.socket(self.addressFamily, self.socketType, 0, fd), client)
+            except Exception:
+                log.err()
+                return
+        self.numberAccepts += 20
+
+    def _connect(self, sock: socket.socket, client: tuple[Any, ...]) -> None:
+        if len(client) == 4 and client[3]:
+            # To a link-local address belongs the name of its link.
+            numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+            client = (socket.getnameinfo(client, numeric)[0], *client[1:])
+        peer = self._buildAddr(client)
+        protocol = self.factory.buildProtocol(peer)
+        if protocol is None:
+            sock.close()
+            return
+        number, self.sessionno = self.sessionno, self.sessionno + 1
+        transport = self.transport(sock, protocol, client, self, number, self.reactor)
+        transport.peer = peer
+        protocol.makeConnection(transport)
 
 
-class SecurePort(Port):
+class SecurePort(PlainPort):
     """
     Listens, and speaks TLS.
 
@@ -97,7 +152,7 @@ class SecurePort(Port):
         connections: they are written to one after the other, by one reactor.
     """
 
-    transport: type[Server] = SecureServer
+    transport = SecureServer
     tls: ServerSide
 
     def __init__(
@@ -149,7 +204,7 @@ class Ports:
         make = self.kind._fromListeningDescriptor
         return self.started(make(reactor, listening.fileno(), listening.family, factory))
 
-    kind: type[Port] = PlainPort
+    kind: type[PlainPort] = PlainPort
 
     def started(self, port: Port) -> IListeningPort:
         """Let a port listen."""

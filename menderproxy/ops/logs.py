@@ -4,16 +4,20 @@ Log lines: text for people, in the form that users of the official gateway know,
 Either way an event is one line, and what a device sends can't start another one.
 
 To fill in Twisted's formats, field by field, costs more than to serve a short request. An event
-that comes with each of them brings what is to be written along: ``log_text``, the message, and
-``log_fields``, what the message was made of, by name.
+that comes with each of them brings what is to be written along, escaped as JSON wants it:
+``log_message``, the message in quotes, and ``log_members``, what the message was made of, as
+members of an object (``"status": 204, "bytes": 0``), none of which may be called like the line's
+own.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TextIO
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
@@ -50,15 +54,13 @@ class TextObserver:
     """Writes ``time="…" level=info msg="…"`` lines."""
 
     def __init__(self, stream: TextIO):
-        self._stream = stream
+        self._write = _writing(stream)
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
         time = _second(int(event["log_time"]))
         level = _WRITTEN.get(event.get("log_level"), "info")
-        line = f'time="{time}Z" level={level} msg={json.dumps(_message(event))}\n'
-        self._stream.write(line)
-        self._stream.flush()
+        self._write(f'time="{time}Z" level={level} msg={_literal(event)}\n')
 
 
 @implementer(ILogObserver)
@@ -71,20 +73,37 @@ class JSONObserver:
     """
 
     def __init__(self, stream: TextIO):
-        self._stream = stream
+        self._write = _writing(stream)
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
         second, microseconds = divmod(round(event["log_time"] * 1_000_000), 1_000_000)
-        line = {
-            "time": f"{_second(second)}.{microseconds // 1000:03}Z",
-            "level": _WRITTEN.get(event.get("log_level"), "info"),
-            "msg": _message(event),
-            "logger": event.get("log_namespace", ""),
-        }
-        fields = event.get("log_fields") or _fields(event)
-        self._stream.write(json.dumps({**fields, **line}) + "\n")
-        self._stream.flush()
+        time = f"{_second(second)}.{microseconds // 1000:03}Z"
+        level = _WRITTEN.get(event.get("log_level"), "info")
+        namespace = event.get("log_namespace", "")
+        members = event.get("log_members")
+        if members:
+            line = (
+                f'{{{members}, "time": "{time}", "level": "{level}", "msg": {_literal(event)},'
+                f' "logger": {quoted(namespace)}}}'
+            )
+        else:
+            own = {"time": time, "level": level, "msg": _message(event), "logger": namespace}
+            line = json.dumps({**_fields(event), **own})
+        self._write(line + "\n")
+
+
+def _writing(stream: TextIO) -> Callable[[str], object]:
+    """Give what writes a line, which must be out before the next thing happens."""
+    if getattr(stream, "line_buffering", False):
+        # It flushes at the end of a line, as standard error does.
+        return stream.write
+
+    def write(line: str) -> None:
+        stream.write(line)
+        stream.flush()
+
+    return write
 
 
 @lru_cache(1)
@@ -103,10 +122,12 @@ def _fields(event: LogEvent) -> dict[str, object]:
     }
 
 
+def _literal(event: LogEvent) -> str:
+    """An event's message, in quotes."""
+    return event.get("log_message") or quoted(_message(event))
+
+
 def _message(event: LogEvent) -> str:
-    text: str | None = event.get("log_text")
-    if text is not None:
-        return text
     message = formatEvent(event)
     failure = event.get("log_failure")
     if failure is not None:

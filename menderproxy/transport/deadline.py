@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -14,14 +15,19 @@ class Deadline:
     To move a timer of the reactor costs more than to parse an answer, so the timer stays where
     it is as long as it rings too early, and is set again when it does.
 
-    :param expired: called at that time, unless it was moved or called off.
+    :ivar expired: called at that time, unless it was moved or called off.
+    :param soonest: seconds after which the first timer rings, however far away the deadline is.
+        What has ended by then had a nearer one before its end, for which none is set again.
     """
 
-    __slots__ = ("_at", "_clock", "_expired", "_rings_at", "_timer")
+    __slots__ = ("_at", "_clock", "_rings_at", "_soonest", "_timer", "expired")
 
-    def __init__(self, clock: IReactorTime, expired: Callable[[], object]):
+    def __init__(
+        self, clock: IReactorTime, expired: Callable[[], object], *, soonest: float = math.inf
+    ):
         self._clock = clock
-        self._expired = expired
+        self.expired = expired
+        self._soonest = soonest
         self._at: float | None = None
         self._rings_at = 0.0
         self._timer: IDelayedCall | None = None
@@ -30,7 +36,7 @@ class Deadline:
         """Move it to *seconds* from now."""
         self._at = at = self._clock.seconds() + seconds
         if self._timer is None:
-            self._start(seconds)
+            self._start(min(seconds, self._soonest))
         elif at < self._rings_at:
             self._timer.cancel()
             self._start(seconds)
@@ -42,6 +48,8 @@ class Deadline:
     def stop(self) -> None:
         """Wait for nothing any more, and leave no timer behind."""
         self._at = None
+        # To know its owner any longer would tie both into a knot.
+        self.expired = _nothing
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
@@ -59,4 +67,8 @@ class Deadline:
             self._start(left)
         else:
             self._at = None
-            self._expired()
+            self.expired()
+
+
+def _nothing() -> None:
+    """What the end of a stopped deadline sets off."""

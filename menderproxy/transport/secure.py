@@ -51,9 +51,11 @@ class Secure(EagerWriting):
     tls: SSL.Connection
     _shaken_hands = False
     _handshake_writes = False
+    _held_back = False
     _unfinished = 0
     _waits_for_read = False
     _said_goodbye = False
+    _is_over = False
 
     def begin_tls(self, tls: SSL.Connection, *, speaks_first: bool) -> None:
         """
@@ -64,8 +66,8 @@ class Secure(EagerWriting):
             the mode :data:`PARTIAL_WRITE`.
         """
         self.tls = tls
-        self.startReading()
         if speaks_first:
+            self.startReading()
             self._handshake_writes = True
             self.startWriting()
 
@@ -126,6 +128,7 @@ class Secure(EagerWriting):
         if self._handshake_writes:
             return self._shake_hands()
         # What is to be sent has to wait for the handshake, and that for the peer.
+        self._held_back = True
         self.stopWriting()
         return None
 
@@ -176,7 +179,6 @@ class Secure(EagerWriting):
         try:
             self.tls.do_handshake()
         except SSL.WantReadError:
-            self.stopWriting()
             return None
         except SSL.WantWriteError:
             self._handshake_writes = True
@@ -185,8 +187,9 @@ class Secure(EagerWriting):
         except SSL.Error as error:
             return self._lost(error)
         self._shaken_hands = True
-        # What was written meanwhile goes out, and a producer may have its turn.
-        self.startWriting()
+        if self._held_back:
+            # What was written meanwhile goes out, and a producer may have its turn.
+            self.startWriting()
         if IHandshakeListener.providedBy(self.protocol):
             self.protocol.handshakeCompleted()
         return None
@@ -202,21 +205,28 @@ class Secure(EagerWriting):
         self.disconnecting = True
         # A goodbye is read also from a peer whose bytes nobody wants any more.
         self.startReading()
-        self.startWriting()
+        if self._may_send and self.producer is None:
+            self._say_goodbye()
+        if self._is_over or not self._said_goodbye:
+            # Nobody is told of the end from within this call.
+            self.startWriting()
 
     def _postLoseConnection(self) -> Exception | None:
         """Called by Twisted when all is sent."""
-        if self._said_goodbye:
-            return None
+        if not self._said_goodbye:
+            self._say_goodbye()
+        return main.CONNECTION_DONE if self._is_over else None
+
+    def _say_goodbye(self) -> None:
+        self._said_goodbye = True
         try:
-            self._said_goodbye = True
-            return main.CONNECTION_DONE if self.tls.shutdown() else None
+            # The peer may have said it before.
+            self._is_over = self.tls.shutdown()
         except SSL.WantWriteError:
             self._said_goodbye = False
             self.startWriting()
-            return None
         except SSL.Error:
-            return main.CONNECTION_DONE
+            self._is_over = True
 
     def _lost(self, error: SSL.Error) -> Exception:
         if isinstance(error, SSL.ZeroReturnError):

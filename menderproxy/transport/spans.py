@@ -51,6 +51,10 @@ class SpanSending(EagerWriting):
             cast(IPushProducer, self.producer).pauseProducing()
         self.startWriting()
 
+    @property
+    def _may_send(self) -> bool:
+        return self._span is None and super()._may_send
+
     def write(self, data: bytes) -> None:
         """Send bytes after all that was written before."""
         if self._span is None:

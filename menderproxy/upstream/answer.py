@@ -98,6 +98,17 @@ class Answer:
 
     # For who takes the body
 
+    def take_whole(self) -> bytes | None:
+        """
+        Give the body, if all of it came together with the head.
+
+        Then there is nothing to deliver any more; if not, nothing was done.
+        """
+        if self._source is not None or self._sink is not None or self._ending is not True:
+            return None
+        whole, self._held, self._ending = self._held, b"", None
+        return whole
+
     def deliver(self, sink: BodySink) -> None:
         """Let the body flow to *sink* (see :class:`menderproxy.wire.body.Body`)."""
         self._sink = sink

@@ -192,7 +192,7 @@ class Connection(Protocol):
         return False
 
     def _take_answer(self, head: ResponseHead, data: bytes) -> None:
-        self._framing = framing_of(head)
+        self._framing = framing_of(head, len(data))
         self._is_persistent = head.is_persistent
         content = self._framing.feed(data)
         asked, self._asked = self._asked, None

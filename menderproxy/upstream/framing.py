@@ -36,11 +36,33 @@ class Framing(Protocol):
         """
 
 
-def framing_of(head: ResponseHead) -> Framing:
-    """Tell how an answer's body is framed."""
+def framing_of(head: ResponseHead, here: int) -> Framing:
+    """
+    Tell how an answer's body is framed.
+
+    :param here: bytes that came together with the head.
+    """
+    if head.length == here:
+        return _WHOLE
     if head.is_chunked:
         return Chunked()
     return UntilClosed() if head.length is None else ByLength(head.length)
+
+
+class Whole:
+    """A body that came together with its head, as most small ones do: one object for all."""
+
+    __slots__ = ()
+
+    is_over = True
+    has_excess = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Take all there is."""
+        return data
+
+
+_WHOLE = Whole()
 
 
 class ByLength:

@@ -50,7 +50,8 @@ class Turns:
     def give_back(self) -> None:
         """End a turn."""
         self._free += 1
-        self._give()
+        if self._waiting:
+            self._give()
 
     def _give(self) -> None:
         if self._giving:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger, LogLevel
@@ -17,18 +18,10 @@ if TYPE_CHECKING:
 
 LONGEST_SEGMENT = 64
 
-_UNSAFE = re.compile(r"[^0-9A-Za-z._:@/+-]")
+# What a byte is in a word that stays one.
+_HARMLESS = re.sub(rb"[^0-9A-Za-z._:@/+-]", b"?", bytes(range(256)))
 
 log = Logger()
-
-# What Logger.info() would add, which takes as long as to write the line.
-_EVENT: dict[str, Any] = {
-    "log_logger": log,
-    "log_level": LogLevel.info,
-    "log_namespace": log.namespace,
-    "log_source": None,
-    "log_format": "{log_text}",
-}
 
 
 def log_request(request: GatewayRequest, seconds: float, *, broken_off: bool) -> None:
@@ -40,56 +33,54 @@ def log_request(request: GatewayRequest, seconds: float, *, broken_off: bool) ->
     :param seconds: since it was complete.
     :param broken_off: whether it ended before its answer did.
     """
-    fields: dict[str, Any] = {
-        "method": request.method.decode("latin-1"),
-        "path": loggable_path(request.uri),
-        "status": request.code,
-        "type": request.clientproto.decode("latin-1"),
-        "bytes": request.sentLength,
-        "received": request.bytes_received,
-        "duration": round(seconds, 3),
-        "address": request.device_address,
-        "route": request.route.value,
-    }
-    text = _text(**fields)
-    for name, value in (
+    text, members = _described(request, seconds)
+    # These are words of ours, or made harmless: nothing to escape.
+    for name, word in (
         ("device", _device(request)),
         ("certificate", request.channel.certificate and request.channel.certificate.serial),
         ("cache", request.cache_outcome),
         ("request_id", _request_id(request)),
     ):
-        if value:
-            fields[name] = value
-            text += f" {name}={value}"
+        if word:
+            text += f" {name}={word}"
+            members += f', "{name}": "{word}"'
     if broken_off:
-        fields["remark"] = " (broken off)"
         text += " (broken off)"
+        members += ', "remark": " (broken off)"'
+    # Logger.info() would take as long as to write the line.
     log.observer(
         {
-            **_EVENT,
+            "log_logger": log,
+            "log_level": LogLevel.info,
+            "log_namespace": log.namespace,
+            "log_source": None,
+            "log_format": "{log_text}",
             "log_time": time.time(),
             "log_text": text,
-            "log_fields": fields,
+            # If nothing in the fields was escaped, there is nothing to escape in the text.
+            "log_message": quoted(text) if "\\" in members else f'"{text}"',
+            "log_members": members,
         }
     )
 
 
-def _text(
-    *,
-    method: str,
-    path: str,
-    status: int,
-    type: str,
-    bytes: int,
-    received: int,
-    duration: float,
-    address: str,
-    route: str,
-) -> str:
-    """The fields that every line has; those of the official gateway come first, in its order."""
+def _described(request: GatewayRequest, seconds: float) -> tuple[str, str]:
+    """
+    What every line has, as text and as members of a JSON object.
+
+    Those of the official gateway come first, in its order.
+    """
+    method, version = request.method.decode("ascii"), request.clientproto.decode("ascii")
+    path = loggable_path(request.uri)
+    status, sent, received = request.code, request.sentLength, request.bytes_received
+    duration, address, route = f"{seconds:.3f}", request.device_address, request.route.value
     return (
-        f"method={method} path={path} status={status} type={type} bytes={bytes}"
-        f" received={received} time={duration:.3f} from={address} route={route}"
+        f"method={method} path={path} status={status} type={version} bytes={sent}"
+        f" received={received} time={duration} from={address} route={route}",
+        # All but the path consist of letters that stand for themselves.
+        f'"method": "{method}", "path": {quoted(path)}, "status": {status},'
+        f' "type": "{version}", "bytes": {sent}, "received": {received},'
+        f' "duration": {float(duration)}, "address": "{address}", "route": "{route}"',
     )
 
 
@@ -100,21 +91,22 @@ def _device(request: GatewayRequest) -> str | None:
     seen = hash(authorization)
     if channel.token[0] != seen:
         token = bearer_token(authorization)
-        channel.token = seen, None if token is None else _harmless(device_id(token) or "")
+        name = None if token is None else (device_id(token) or "").encode("latin-1", "replace")
+        channel.token = seen, None if name is None else _harmless(name)
     return channel.token[1]
 
 
 def _request_id(request: GatewayRequest) -> str | None:
     """What the Mender Server calls the request in its own log, or the device in its."""
-    given = request.responseHeaders.getRawHeaders(b"x-men-requestid", [])
-    for value in (*given, *request.values(b"x-men-requestid")):
-        return _harmless(value.decode("latin-1"))
-    return None
+    given = request.answer_header(b"x-men-requestid")
+    if given is None:
+        given = next(iter(request.values(b"x-men-requestid")), None)
+    return None if given is None else _harmless(given)
 
 
-def _harmless(text: str) -> str:
+def _harmless(word: bytes) -> str:
     """A word that stays one, whoever made it up."""
-    return _UNSAFE.sub("?", text[:LONGEST_SEGMENT])
+    return word[:LONGEST_SEGMENT].translate(_HARMLESS).decode("ascii")
 
 
 def log_refusal(status: int, device: IAddress) -> None:
@@ -132,10 +124,10 @@ def loggable_path(target: bytes) -> str:
     path = target.partition(b"?")[0]
     if path.startswith(PREFIX):
         path = PREFIX + b".../" + path.rpartition(b"/")[2]
-    segments = [
-        segment if len(segment) <= LONGEST_SEGMENT else b"..." for segment in path.split(b"/")
-    ]
-    shown = b"/".join(segments).decode("latin-1")
+    if len(path) > LONGEST_SEGMENT:
+        segments = path.split(b"/")
+        path = b"/".join(each if len(each) <= LONGEST_SEGMENT else b"..." for each in segments)
+    shown = path.decode("latin-1")
     if shown.isprintable():
         return shown
     return "".join(letter if letter.isprintable() else "?" for letter in shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,6 +51,7 @@ class GatewayChannel(http.HTTPChannel):
     the headers, one for the request's body, and one for each close.
 
     :ivar has_shaken_hands: TLS stands.
+    :ivar device_address: the device's IP address.
     :ivar certificate: that the device showed; it is asked for one only with mutual TLS.
     :ivar token: the hash of the last token that the device showed, and whose that is.
     """
@@ -69,7 +69,7 @@ class GatewayChannel(http.HTTPChannel):
         self._is_closing = False
         self._has_asked = False
         self._is_secure = False
-        self._at_deadline: Callable[[], None] = self.abort
+        self._may_be_paused = False
         self._awaited: RequestHead | None = None
         self._cut_at: float | None = None
         self._local: IAddress | None = None
@@ -83,10 +83,13 @@ class GatewayChannel(http.HTTPChannel):
         # Twisted's timer is moved with every byte, and ours seldom.
         self.timeOut = None
         super().connectionMade()
+        self._clock: Any = self.site.reactor
         self._peer: IAddress = super().getPeer()
+        self.device_address = str(getattr(self._peer, "host", "")).removeprefix("::ffff:")
         self._is_secure = ISSLTransport.providedBy(self.transport)
         self._reader = RequestReader(self.site.limits.max_request_body)
-        self._deadline = Deadline(self._clock, lambda: self._at_deadline())
+        # Most connections are closed by the time at which that deadline would be set anew.
+        self._deadline = Deadline(self._clock, self.abort, soonest=CLOSE_TIMEOUT)
         self._cut_at = self._clock.seconds() + self.site.limits.header_timeout
         self._await_more()
         self.site.opened(self)
@@ -139,6 +142,7 @@ class GatewayChannel(http.HTTPChannel):
         finally:
             self._is_reading = False
         if self._handlingRequest and len(self._reader.buffered) > EARLY:
+            self._may_be_paused = True
             self._networkProducer.pauseProducing()
 
     def _serve(self, head: RequestHead, body: bytes) -> None:
@@ -156,7 +160,8 @@ class GatewayChannel(http.HTTPChannel):
         """An answer has ended (called by its request)."""
         self.requests.remove(cast("GatewayRequest", request))
         self._handlingRequest = False
-        if not self._waitingForTransport:
+        if self._may_be_paused and not self._waitingForTransport:
+            self._may_be_paused = False
             self._networkProducer.resumeProducing()
         if self.persistent:
             self._read()
@@ -176,10 +181,10 @@ class GatewayChannel(http.HTTPChannel):
         elif self._cut_at is None and self._reader.buffered:
             self._cut_at = now + limits.header_timeout
         left = limits.idle_timeout
-        self._at_deadline = self.loseConnection
+        self._deadline.expired = self.loseConnection
         if self._cut_at is not None and self._cut_at - now <= left:
             left = max(0.0, self._cut_at - now)
-            self._at_deadline = self.abort
+            self._deadline.expired = self.abort
         self._deadline.set(left)
 
     # What requests ask of their connection
@@ -197,6 +202,11 @@ class GatewayChannel(http.HTTPChannel):
     def isSecure(self) -> bool:
         """Whether the device came by TLS."""
         return self._is_secure
+
+    def pauseProducing(self) -> None:
+        """The device takes no more for now: it may not go on asking, either."""
+        self._may_be_paused = True
+        super().pauseProducing()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Let a producer write; it is told at once if there is no room for that now."""
@@ -252,11 +262,6 @@ class GatewayChannel(http.HTTPChannel):
             self._await_close(self._clock.seconds() + self.site.limits.write_stall)
         super().loseConnection()
 
-    @property
-    def device_address(self) -> str:
-        """The device's IP address."""
-        return str(getattr(self.getPeer(), "host", "")).removeprefix("::ffff:")
-
     def abort(self) -> None:
         """Cut the connection at once, so that the device can't take a part for the whole."""
         cast(Any, self.transport).abortConnection()
@@ -288,13 +293,9 @@ class GatewayChannel(http.HTTPChannel):
 
     # Timers
 
-    @property
-    def _clock(self) -> Any:
-        return self.site.reactor
-
     def _await_close(self, deadline: float) -> None:
         taken = bytes_taken(self.transport)
-        self._at_deadline = partial(self._look_at_close, deadline, taken)
+        self._deadline.expired = partial(self._look_at_close, deadline, taken)
         self._deadline.set(CLOSE_TIMEOUT)
 
     def _look_at_close(self, deadline: float, taken: int) -> None:

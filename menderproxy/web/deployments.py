@@ -15,7 +15,7 @@ from menderproxy.wire.compression import gunzip
 MAX_INSTRUCTIONS = 1024 * 1024
 
 # They speak of the bytes that came.
-OUTDATED = (b"content-encoding", b"content-md5", b"content-digest", b"digest", b"etag")
+OUTDATED = frozenset((b"content-encoding", b"content-md5", b"content-digest", b"digest", b"etag"))
 
 Rewrite = Callable[[bytes, Callable[[str, str], str | None]], bytes | None]
 
@@ -54,9 +54,7 @@ class DeploymentsProxy(DeviceProxy):
             length = answer.length if prefix.length is None else prefix.length
             await self.relay(request, answer, prefix, length)
             return
-        self.set_head(request, answer)
-        for header in OUTDATED:
-            request.responseHeaders.removeHeader(header)
+        self.set_head(request, answer, without=OUTDATED)
         request.setHeader(b"content-length", b"%d" % len(rewritten))
         request.write(rewritten)
         request.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import attrs
@@ -100,6 +101,7 @@ class DeviceProxy(proxy.ReverseProxyResource):
             client=request.device_address,
             secure=request.isSecure(),
             without=without,
+            is_clean=request.head.is_clean,
         )
         if plain:
             headers.append((b"Accept-Encoding", b"identity"))
@@ -133,6 +135,16 @@ class DeviceProxy(proxy.ReverseProxyResource):
 
     async def respond(self, request: GatewayRequest, answer: Answer) -> None:
         """Pass the Mender Server's answer on."""
+        whole = answer.take_whole()
+        if whole is not None:
+            # So are nearly all: no need to keep watch over its bytes.
+            length = answer.length
+            if length is None and request.clientproto != b"HTTP/1.1":
+                length = len(whole)
+            self._set_head_and_length(request, answer, length)
+            request.write(whole)
+            request.finish()
+            return
         prefix = Prefix(answer, GATHERED)
         if answer.length is not None or request.clientproto == b"HTTP/1.1":
             prefix.begin()
@@ -155,22 +167,27 @@ class DeviceProxy(proxy.ReverseProxyResource):
             # clients take that for an empty one, or can't tell it from a broken one.
             body.abort()
             raise UpstreamUnavailable("an answer without length is too long for HTTP/1.0")
+        length = self._set_head_and_length(request, answer, length)
+        await Relay(request, body, self.stall, length).run()
+
+    def _set_head_and_length(
+        self, request: GatewayRequest, answer: Answer, length: int | None
+    ) -> int | None:
+        """Take over the head; give the length of the body that is to follow it, if known."""
         self.set_head(request, answer)
         if request.method == b"HEAD" or request.code in NO_BODY_CODES:
-            length = None
+            return None
         if length is not None:
             request.setHeader(b"content-length", b"%d" % length)
-        if body.complete and length in (None, body.length):
-            # So is nearly every answer: no need to keep watch over its bytes.
-            request.write(body.data)
-            request.finish()
-        else:
-            await Relay(request, body, self.stall, length).run()
+        return length
 
-    def set_head(self, request: GatewayRequest, answer: Answer) -> None:
+    def set_head(
+        self, request: GatewayRequest, answer: Answer, without: Set[bytes] = frozenset()
+    ) -> None:
         """
         Take over status and headers.
 
+        :param without: names, in lower case, of headers that are not true of the body to follow.
         :raises UpstreamUnavailable: the answer can't be passed on to a device.
         """
         try:
@@ -178,9 +195,9 @@ class DeviceProxy(proxy.ReverseProxyResource):
         except UpstreamUnavailable:
             answer.abort()
             raise
-        request.setResponseCode(answer.code, answer.phrase[:LONGEST_PHRASE])
-        for name, value in headers:
-            request.responseHeaders.addRawHeader(name, value)
+        if without:
+            headers = [header for header in headers if header[0].lower() not in without]
+        request.take_over(answer.code, answer.phrase[:LONGEST_PHRASE], headers)
         if request.method == b"HEAD":
             length = answer.header(b"content-length")
             if length is not None:

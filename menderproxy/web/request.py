@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,11 @@ class GatewayRequest(LazyRequest):
     tunnelled: int | None = None
     route = Route.UNKNOWN
     cache_outcome: str | None = None
+    _taken_over: Sequence[tuple[bytes, bytes]] = ()
     _may_have_body = True
+
+    # The same as Twisted's, which is written in Python.
+    __hash__ = object.__hash__
 
     def process(self) -> None:
         """Answer the request (without naming our software to strangers, as Twisted would)."""
@@ -102,8 +107,31 @@ class GatewayRequest(LazyRequest):
         # Twisted takes the channel away at either end.
         return getattr(self, "channel", None) is not None
 
+    def take_over(self, code: int, phrase: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """
+        Answer with somebody else's status and headers.
+
+        The headers go out before our own, in their order and spelled as they came. Twisted's
+        container of headers would sort them by name, and takes its time for it.
+        """
+        self.setResponseCode(code, phrase)
+        self._taken_over = headers
+
+    def answer_header(self, name: bytes) -> bytes | None:
+        """
+        Give the first value of one header of the answer.
+
+        :param name: in lower case.
+        """
+        for one, value in self._taken_over:
+            if one.lower() == name:
+                return value
+        own = self.responseHeaders.getRawHeaders(name)
+        return own[0] if own else None
+
     def clear_answer(self) -> None:
         """Forget the headers that were meant for another answer than the one to come."""
+        self._taken_over = ()
         self.responseHeaders = Headers()
 
     def write(self, data: bytes) -> None:
@@ -141,12 +169,13 @@ class GatewayRequest(LazyRequest):
         self._may_have_body = self.method != b"HEAD" and self.code not in NO_BODY_CODES
         self._complete_headers(self.responseHeaders)
         lines = [b"%b %d %b" % (self.clientproto, self.code, self.code_message)]
+        lines += [b"%b: %b" % header for header in self._taken_over]
         for name, values in self.responseHeaders.getAllRawHeaders():
             lines += [b"%b: %b" % (name, value) for value in values]
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _complete_headers(self, headers: Headers) -> None:
-        if not headers.hasHeader(b"date"):
+        if self.answer_header(b"date") is None:
             headers.addRawHeader(b"date", _http_date(int(time.time())))
         if not self.channel.persistent:
             headers.setRawHeaders(b"connection", [b"close"])

@@ -26,22 +26,17 @@ def limit_unsent(transport: Any, size: int) -> None:
 
 def bytes_taken(transport: Any) -> int:
     """Count the bytes that the device has acknowledged so far; 0 when the kernel can't tell."""
-    handle = _socket(transport)
-    if handle is None:
-        return 0
-    try:
-        information = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.size)
-    except OSError:
-        return 0
-    taken: tuple[int]
-    taken = _BYTES_ACKED.unpack(information) if len(information) == _BYTES_ACKED.size else (0,)
-    return taken[0]
-
-
-def _socket(transport: Any) -> socket.socket | None:
     while isinstance(transport, ProtocolWrapper):
         transport = transport.transport
     # Not getHandle(), which for TLS is something else.
     handle = getattr(transport, "socket", None)
-    is_tcp = isinstance(handle, socket.socket) and handle.family != socket.AF_UNIX
-    return handle if is_tcp else None
+    if not isinstance(handle, socket.socket):
+        return 0
+    try:
+        information = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.size)
+    except OSError:
+        # It is no TCP.
+        return 0
+    taken: tuple[int]
+    taken = _BYTES_ACKED.unpack(information) if len(information) == _BYTES_ACKED.size else (0,)
+    return taken[0]

@@ -20,9 +20,10 @@ _CLAIMED = re.compile(rb"x-forwarded.*|forwarded|x-real-ip|x-client-cert.*|x-ssl
 _END_TO_END = frozenset((b"authorization", b"x-men-signature", b"content-type", b"host", b"cookie"))
 _HANDSHAKE = re.compile(rb"connection|upgrade|sec-websocket-.*")
 # Some programs take \x0b, \x0c, \x1c to \x1e and \x85 for ends of lines.
-_CONTROL_BYTES = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F, 0x85])
-CONTROL = re.compile(b"[%b]" % re.escape(_CONTROL_BYTES))
+CONTROL_BYTES = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F, 0x85])
 """What no header that goes on may hold."""
+CONTROL = re.compile(b"[%b]" % re.escape(CONTROL_BYTES))
+"""One of these bytes."""
 
 _NAMES_KEPT = 256
 """Names whose treatment is remembered; a fleet uses some twenty, an attacker any number."""
@@ -35,6 +36,7 @@ def forwarded_request_headers(
     client: str,
     secure: bool,
     without: Set[bytes] = frozenset(),
+    is_clean: bool = False,
 ) -> Headers:
     """
     Choose the headers of a device's request that the Mender Server gets, and add our own.
@@ -46,10 +48,11 @@ def forwarded_request_headers(
     :param client: the device's IP address.
     :param secure: whether the device came by TLS.
     :param without: names, in lower case, of headers that are not to go on either.
+    :param is_clean: whether they are known to hold none of the :data:`CONTROL_BYTES`.
     """
     return [
         (b"Host", host),
-        *_end_to_end(headers, _is_forwarded, without),
+        *_end_to_end(headers, _is_forwarded, without, is_clean=is_clean),
         (b"X-Forwarded-For", client.removeprefix("::ffff:").encode("ascii")),
         (b"X-Forwarded-Proto", b"https" if secure else b"http"),
     ]
@@ -63,8 +66,8 @@ def returned_response_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers
 def is_websocket_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a request asks for, or an answer announces, WebSocket instead of HTTP."""
     received = list(headers)
-    return b"upgrade" in _options(received, b"connection") and b"websocket" in _options(
-        received, b"upgrade"
+    return b"upgrade" in _options(*_values(received, b"connection")) and (
+        b"websocket" in _options(*_values(received, b"upgrade"))
     )
 
 
@@ -113,37 +116,53 @@ def store_request_headers(host: bytes, range: bytes | None) -> Headers:
 
 def _end_to_end(
     headers: Iterable[tuple[bytes, bytes]],
-    passes: Callable[[bytes], bool],
-    without: Set[bytes] = frozenset(),
+    passes: Callable[[bytes], bool | None],
+    dropped: Set[bytes] = frozenset(),
+    *,
+    is_clean: bool = False,
 ) -> Headers:
     """Choose the headers whose name passes, and whose value could not be taken for two."""
-    received = list(headers)
-    kept = [header for header in received if passes(header[0])]
-    if not _is_one_line(b"".join([value for _, value in kept])):
+    kept: Headers = []
+    for header in headers:
+        passes_on = passes(header[0])
+        if passes_on:
+            kept.append(header)
+        elif passes_on is None:
+            dropped = dropped | (_options(header[1]) - _END_TO_END)
+    if not is_clean and not _is_one_line(b"".join([value for _, value in kept])):
         kept = [header for header in kept if _is_one_line(header[1])]
-    dropped = (_options(received, b"connection") - _END_TO_END) | without
     return [header for header in kept if header[0].lower() not in dropped] if dropped else kept
 
 
-@lru_cache(_NAMES_KEPT)
-def _is_end_to_end(name: bytes) -> bool:
-    return _HOP_BY_HOP.fullmatch(_key(name)) is None and CONTROL.search(name) is None
+# Of a header's name both tell whether it goes on; or, by None, that its value names others that
+# don't.
 
 
 @lru_cache(_NAMES_KEPT)
-def _is_forwarded(name: bytes) -> bool:
+def _is_end_to_end(name: bytes) -> bool | None:
+    key = _key(name)
+    if key == b"connection":
+        return None
+    return _HOP_BY_HOP.fullmatch(key) is None and CONTROL.search(name) is None
+
+
+@lru_cache(_NAMES_KEPT)
+def _is_forwarded(name: bytes) -> bool | None:
     key = _key(name)
     return _is_end_to_end(name) and key != b"host" and _CLAIMED.fullmatch(key) is None
 
 
 def _is_one_line(value: bytes) -> bool:
     # Five times as fast as a search for CONTROL, and tokens are long.
-    return len(value.translate(None, _CONTROL_BYTES)) == len(value)
+    return len(value.translate(None, CONTROL_BYTES)) == len(value)
 
 
-def _options(headers: Headers, wanted: bytes) -> frozenset[bytes]:
-    values = [value for name, value in headers if name.lower() == wanted]
+def _options(*values: bytes) -> frozenset[bytes]:
     return frozenset([option.strip().lower() for value in values for option in value.split(b",")])
+
+
+def _values(headers: Headers, wanted: bytes) -> list[bytes]:
+    return [value for name, value in headers if name.lower() == wanted]
 
 
 def _key(name: bytes) -> bytes:

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import attrs
 
+from menderproxy.wire.headers import CONTROL_BYTES
+
 LIMIT = 16 * 1024
 """Bytes that a head may have."""
 
@@ -27,7 +29,8 @@ class BadHead(ValueError):
     """What came is no head of a request, or could be taken for two different ones."""
 
 
-@attrs.frozen
+# Not frozen: that sets each attribute by a call, and takes four times as long.
+@attrs.define
 class RequestHead:
     """
     The head of a request.
@@ -37,6 +40,8 @@ class RequestHead:
     :param headers: names and values in their order, duplicates included, spelled as they came.
     :param fields: the same, to be looked up by the name in lower case.
     :param length: bytes of the body; ``None`` for a chunked one.
+    :param is_clean: whether no line holds any of the
+        :data:`menderproxy.wire.headers.CONTROL_BYTES`; only those that end lines are refused.
     """
 
     method: bytes
@@ -45,6 +50,7 @@ class RequestHead:
     headers: list[tuple[bytes, bytes]] = attrs.field(repr=False)
     fields: dict[bytes, list[bytes]] = attrs.field(repr=False)
     length: int | None
+    is_clean: bool
 
     @classmethod
     def parse(cls, block: bytes) -> RequestHead:
@@ -59,7 +65,9 @@ class RequestHead:
         :raises BadHead: it can't be read in one way only.
         """
         first, *lines = block.split(b"\r\n")
-        if len(block) - len(block.translate(None, _NOT_IN_LINES)) != len(lines) * len(b"\r\n"):
+        ends = len(lines) * len(b"\r\n")
+        is_clean = len(block) - len(block.translate(None, CONTROL_BYTES)) == ends
+        if not is_clean and len(block) - len(block.translate(None, _NOT_IN_LINES)) != ends:
             raise BadHead("a line end or NUL within a line")
         request_line = _REQUEST_LINE.fullmatch(first)
         if request_line is None:
@@ -67,7 +75,8 @@ class RequestHead:
         method, target, minor = request_line.groups()
         headers, fields = _headers(lines)
         version = b"HTTP/1." + minor
-        return cls(method, target, version, headers, fields, _body_length(version, fields))
+        length = _body_length(version, fields)
+        return cls(method, target, version, headers, fields, length, is_clean)
 
     @property
     def wants_close(self) -> bool:

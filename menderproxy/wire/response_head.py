@@ -19,6 +19,8 @@ LONGEST_LINE = 16 * 1024
 """Bytes that one of its headers may have."""
 MOST_FIELDS = 256
 """Headers that it may have."""
+NAMES_KEPT = 256
+"""Names of headers that are remembered; servers and devices use some thirty."""
 
 Field = tuple[bytes, bytes]
 """Name and value of a header, as spelled."""
@@ -27,14 +29,10 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x8
 _BEGINNING = re.compile(rb"HTTP/1\.[0-9] [1-9][0-9]{2}[ \r]")
 _EXAMPLE = b"HTTP/1.1 200 "
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
-# A line each, whatever stands between them; "*+" keeps nothing to come back to.
-_FIELD = re.compile(
-    rb"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*+((?:[^\r\n\0]*[^\r\n\0 \t])?)[ \t]*+(?:\r\n|\Z)",
-    re.MULTILINE,
-)
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_CR, _LF, _NUL = b"\r\n\0"
+_MOST_DIGITS = 18
 
 # They speak of this connection, or frame this message; who passes an answer on frames it anew.
 _HOP_BY_HOP = frozenset(
@@ -56,7 +54,8 @@ class MalformedAnswer(ValueError):
     """What came is no HTTP/1.1, or may be understood in more than one way."""
 
 
-@attrs.frozen
+# Not frozen: that sets each attribute by a call, and takes four times as long.
+@attrs.define
 class ResponseHead:
     """
     The head of one answer.
@@ -92,26 +91,23 @@ class ResponseHead:
         if len(block) > LONGEST:
             raise MalformedAnswer("the head of the answer is too long")
         status_line, _, text = block.partition(b"\r\n")
-        status = _STATUS_LINE.fullmatch(status_line)
-        if status is None:
-            raise MalformedAnswer("the answer is no HTTP/1.1")
-        fields = _fields(text) if text else []
+        code, phrase, is_old = _status(status_line)
+        fields: list[Field] = []
         headers: list[Field] = []
         last: dict[bytes, bytes] = {}
-        hop: dict[bytes, list[bytes]] = {}
-        for field in fields:
-            name, value = field
-            key = field_key(name)
+        hop: dict[bytes, bytes] = {}
+        for key, field in _keyed_fields(text) if text else ():
+            fields.append(field)
             if key in _HOP_BY_HOP:
-                hop.setdefault(key, []).append(value)
+                # Several mean the same as a list in one; two lengths are then no number.
+                hop[key] = hop[key] + b"," + field[1] if key in hop else field[1]
                 if not to_head or key != b"content-length":
                     continue
             headers.append(field)
-            last[key] = value
-        code, is_old = int(status[2]), status[1] == b"0"
+            last[key] = field[1]
         length, is_chunked = _framing(hop, code, to_head=to_head, is_old=is_old)
-        is_persistent = not is_old and not _closes(hop)
-        return cls(code, status[3] or b"", fields, headers, last, length, is_chunked, is_persistent)
+        is_persistent = not is_old and not _closes(hop.get(b"connection", b""))
+        return cls(code, phrase, fields, headers, last, length, is_chunked, is_persistent)
 
 
 def check_beginning(data: bytes) -> None:
@@ -128,62 +124,93 @@ def check_beginning(data: bytes) -> None:
         raise MalformedAnswer("the answer has lines that end without CR")
 
 
-# Names are few, and none is longer than the longest line.
-@lru_cache(maxsize=256)
-def field_key(name: bytes) -> bytes:
+class FieldKeys(dict[bytes, bytes]):
     """
-    Give a header's name in lower case.
+    Names of headers in lower case, by their spelling.
 
-    :raises ValueError: it can't be one.
+    They are few, so a look-up is nearly always all. For too many it begins anew; none is longer
+    than the longest line.
     """
-    if not _TOKEN.fullmatch(name):
-        raise ValueError("that is no header's name")
-    return name.lower()
+
+    def __missing__(self, name: bytes) -> bytes:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError("that is no header's name")
+        if len(self) >= NAMES_KEPT:
+            self.clear()
+        self[name] = key = name.lower()
+        return key
 
 
-def _fields(text: bytes) -> list[Field]:
-    if len(text) > LONGEST_LINE and max(map(len, text.split(b"\r\n"))) > LONGEST_LINE:
+field_key = FieldKeys().__getitem__
+"""
+Give a header's name in lower case.
+
+:raises ValueError: it can't be one.
+"""
+
+
+# A server knows few of them.
+@lru_cache(maxsize=64)
+def _status(line: bytes) -> tuple[int, bytes, bool]:
+    """Give the status, the phrase, and whether this is HTTP/1.0."""
+    status = _STATUS_LINE.fullmatch(line)
+    if status is None:
+        raise MalformedAnswer("the answer is no HTTP/1.1")
+    return int(status[2]), status[3] or b"", status[1] == b"0"
+
+
+def _keyed_fields(text: bytes) -> list[tuple[bytes, Field]]:
+    """Give the headers, each with its name in lower case."""
+    lines = text.split(b"\r\n")
+    if len(text) > LONGEST_LINE and max(map(len, lines)) > LONGEST_LINE:
         raise MalformedAnswer("a header of the answer is too long")
-    fields: list[Field] = _FIELD.findall(text)
+    fields: list[tuple[bytes, Field]] = []
+    try:
+        for line in lines:
+            name, value = line.split(b":", 1)
+            fields.append((field_key(name), (name, value.strip(b" \t"))))
+    except ValueError:
+        if _FOLD.search(text):
+            # An old way to break a long line.
+            return _keyed_fields(_FOLD.sub(b" ", text))
+        raise MalformedAnswer("a header of the answer is malformed") from None
     if len(fields) > MOST_FIELDS:
         raise MalformedAnswer("the answer has too many headers")
-    if len(fields) == text.count(b"\n") + 1:
-        return fields
-    if _FOLD.search(text):
-        # An old way to break a long line.
-        return _fields(_FOLD.sub(b" ", text))
-    raise MalformedAnswer("a header of the answer is malformed")
+    # What is left of these stood by itself, where another reader may see the end of a line.
+    rest = b"".join(lines)
+    if _CR in rest or _LF in rest or _NUL in rest:
+        raise MalformedAnswer("a header of the answer is malformed")
+    return fields
 
 
 def _framing(
-    hop: Mapping[bytes, list[bytes]], code: int, *, to_head: bool, is_old: bool
+    hop: Mapping[bytes, bytes], code: int, *, to_head: bool, is_old: bool
 ) -> tuple[int | None, bool]:
     """Give the body's length, and whether it is chunked."""
     if code < 200:
         # Nothing is framed yet, whatever an upgrade's answer may say.
         return 0, False
-    lengths, codings = hop.get(b"content-length"), hop.get(b"transfer-encoding")
-    if lengths and codings:
+    digits, coding = hop.get(b"content-length"), hop.get(b"transfer-encoding")
+    if digits is not None and coding is not None:
         raise MalformedAnswer("the answer has both a Content-Length and a Transfer-Encoding")
-    length = _length(lengths) if lengths else None
+    length = None if digits is None else _length(digits)
     if to_head or code in _BODILESS:
         return 0, False
-    if codings:
-        if is_old or [coding.lower() for coding in codings] != [b"chunked"]:
+    if coding is not None:
+        if is_old or coding.lower() != b"chunked":
             raise MalformedAnswer("the answer has a Transfer-Encoding that is not known")
         return None, True
     return length, False
 
 
-def _length(lengths: list[bytes]) -> int:
-    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+def _length(digits: bytes) -> int:
+    # Of bytes only the ten of ASCII are digits.
+    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
         raise MalformedAnswer("the answer's Content-Length is not one number")
-    return int(lengths[0])
+    return int(digits)
 
 
-def _closes(hop: Mapping[bytes, list[bytes]]) -> bool:
-    return any(
-        option.strip(b" \t").lower() == b"close"
-        for value in hop.get(b"connection", ())
-        for option in value.split(b",")
-    )
+# It says hardly anything but "keep-alive" and "close".
+@lru_cache(maxsize=64)
+def _closes(connection: bytes) -> bool:
+    return b"close" in [option.strip(b" \t").lower() for option in connection.split(b",")]

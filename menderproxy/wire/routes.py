@@ -65,6 +65,9 @@ def match(target: bytes) -> Route:
     :raises BadTarget: for a target that is no plain path, or could turn, once the server's edge
         has tidied it up, into a path outside the device API.
     """
+    usual = _PATHS.get(target)
+    if usual is not None:
+        return usual
     if not target.startswith(b"/"):
         raise BadTarget("the request target does not start with '/'")
     if _UNSAFE.search(target):

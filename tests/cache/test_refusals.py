@@ -11,7 +11,18 @@ from tests.cache.testcase import PATIENCE, CacheTestCase, Device
 THING = StoredObject(content(10_000))
 
 
-class LinkTests(CacheTestCase):
+class RefusedTestCase(CacheTestCase):
+    """Has a store that refuses links."""
+
+    def refuse_for(self, seconds: float) -> None:
+        """Let time pass in which the store refuses every link."""
+        for _ in range(round(seconds)):
+            if not self.store.last.answered:
+                self.store.last.refuse(403)
+            self.wait(1)
+
+
+class LinkTests(RefusedTestCase):
     """The store does not take the link, or takes it no more."""
 
     def check_refused(self, device: Device, status: int) -> None:
@@ -94,12 +105,32 @@ class LinkTests(CacheTestCase):
         device, body = self.begin(THING)
         body.send(4000)
         self.cut(body)
-        self.store.last.refuse(403)
-        self.wait(PATIENCE.unwanted - 1)
+        self.refuse_for(PATIENCE.unwanted - 1)
         self.assertIsNone(device.failure)
         self.cache.remember(FRESHER)
         self.settle()
         self.assertEqual((self.store.last.url, self.store.last.offset), (FRESHER, 4000))
+        self.store.last.serve(THING)
+        self.settle()
+        self.finish(device)
+        self.assertEqual(device.received, THING.data)
+
+    def test_mid_flight_again(self) -> None:
+        """The old link is tried again, too, at pauses that grow: all devices may hang on it."""
+        device, body = self.begin(THING)
+        body.send(4000)
+        self.cut(body)
+        asked = []
+        for second in range(300):
+            if not self.store.last.answered:
+                self.store.last.refuse(403)
+                asked.append(second)
+            self.wait(1)
+        self.assertLess(asked[1], 3)
+        self.assertLess(len(asked), 20)
+        self.assertLessEqual(asked[-1] - asked[-2], PATIENCE.longest_retry + 1)
+        self.wait(PATIENCE.longest_retry)
+        self.assertEqual((self.store.last.url, self.store.last.offset), (LINK, 4000))
         self.store.last.serve(THING)
         self.settle()
         self.finish(device)
@@ -110,8 +141,7 @@ class LinkTests(CacheTestCase):
         device, body = self.begin(THING)
         body.send(4000)
         self.cut(body)
-        self.store.last.refuse(403)
-        self.wait(PATIENCE.unwanted)
+        self.refuse_for(PATIENCE.unwanted + PATIENCE.longest_retry)
         self.check_refused(device, 403)
         self.assertTrue(self.cache.holds(LINK))
         self.device(FRESHER)
@@ -123,8 +153,7 @@ class LinkTests(CacheTestCase):
         body.send(4000)
         for link in (FRESHER, LINK):
             self.cut(body)
-            self.store.last.refuse(403)
-            self.wait(PATIENCE.unwanted * 0.7)
+            self.refuse_for(PATIENCE.unwanted * 0.7)
             self.cache.remember(link)
             self.settle()
             body = self.store.last.serve(THING)
@@ -170,7 +199,7 @@ class RefusalTests(CacheTestCase):
         self.assertIsInstance(device.failure, ArtifactRefused)
 
 
-class SecrecyTests(CacheTestCase):
+class SecrecyTests(RefusedTestCase):
     """A presigned query is as good as a password."""
 
     def test_no_query(self) -> None:
@@ -178,8 +207,7 @@ class SecrecyTests(CacheTestCase):
         device, body = self.begin(THING)
         body.send(4000)
         self.cut(body)
-        self.store.last.refuse(403)
-        self.wait(PATIENCE.unwanted)
+        self.refuse_for(PATIENCE.unwanted + PATIENCE.longest_retry)
         self.assertIsInstance(device.failure, ArtifactError)
         self.assertNotIn("signature", str(device.failure))
         for name in self.files():

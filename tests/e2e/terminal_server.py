@@ -161,7 +161,12 @@ class Session:
         :param types: one of which it has to be.
         :raises ValueError: when it is none of them, with what it says.
         """
-        message = await self.messages.get().addTimeout(_PATIENCE, self._reactor)
+        while True:
+            message = await self.messages.get().addTimeout(_PATIENCE, self._reactor)
+            if message.type != "ping":
+                break
+            # A shell that is quiet for a while asks whether anybody is still there.
+            self.send("pong")
         if message.type not in types:
             raise ValueError(f"{message.type}: {message.body!r}")
         return message

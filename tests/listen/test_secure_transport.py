@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+from typing import Any, cast
 
 from OpenSSL import SSL
+from twisted.internet import reactor
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    ISSLTransport,
-)
+from twisted.internet.interfaces import IReactorFDSet, ISSLTransport
 from twisted.internet.threads import deferToThread
 
 from tests.listen.transport_testcase import (
@@ -23,11 +24,16 @@ class HandshakeTests(SecureTestCase):
 
     protocols = (b"h2", b"http/1.1")
 
-    async def test_negotiated(self) -> None:
-        """The protocol is told of the handshake, and can ask what came out of it."""
+    async def met(self) -> Any:
+        """Have a device for which the handshake is over on both sides."""
         device = await self.device()
         self.sender.transport.write(b"x")
         self.assertEqual(await deferToThread(device.recv, 1), b"x")
+        return device
+
+    async def test_negotiated(self) -> None:
+        """The protocol is told of the handshake, and can ask what came out of it."""
+        device = await self.met()
         transport = self.sender.transport
         self.assertIn("handshake", self.sender.events)
         self.assertTrue(ISSLTransport.providedBy(transport))
@@ -47,6 +53,27 @@ class HandshakeTests(SecureTestCase):
         device = await deferToThread(TLSDevice, sock, [])
         self.assertEqual(await deferToThread(self.receive, device), b"early")
         self.assertIsInstance(await self.sender.lost, ConnectionDone)
+
+    async def test_nothing_to_write(self) -> None:
+        """Neither after a handshake nor for a goodbye the socket is asked whether it has room."""
+        sock = await deferToThread(TransportTestCase.connect, self)
+        await self.sender.connected_to
+        asked: list[bool] = []
+
+        def look() -> None:
+            writers: Any = cast(IReactorFDSet, reactor).getWriters()
+            asked.append(self.sender.transport in writers)
+
+        def handshake_completed() -> None:
+            look()
+            self.sender.finish()
+            look()
+
+        self.sender.handshakeCompleted = handshake_completed  # type: ignore[method-assign]
+        device = await deferToThread(TLSDevice, sock, [])
+        self.assertEqual(await deferToThread(self.receive, device), b"")
+        self.assertIsInstance(await self.sender.lost, ConnectionDone)
+        self.assertEqual(asked, [False, False])
 
     async def test_received(self) -> None:
         """What the device sends comes as one piece, however many records it had."""
@@ -79,6 +106,34 @@ class HandshakeTests(SecureTestCase):
         await deferToThread(answer)
         self.assertIsInstance(await self.sender.lost, ConnectionDone)
         self.assertEqual(self.sender.received, b"")
+
+    async def test_no_goodbye_possible(self) -> None:
+        """Where no goodbye can be said, the protocol is told of the end, but not amid its call."""
+        await self.met()
+
+        def fail() -> bool:
+            raise SSL.SysCallError(errno.EPIPE, "EPIPE")
+
+        self.patch(self.sender.transport.getHandle(), "shutdown", fail)
+        self.sender.finish()
+        self.assertFalse(self.sender.lost.called)
+        self.assertIsInstance(await self.sender.lost, ConnectionDone)
+
+    async def test_last_words(self) -> None:
+        """What a producer has still to give when it is asked goes out before the goodbye."""
+        device = await self.met()
+        transport = self.sender.transport
+        transport.unregisterProducer()
+
+        def give() -> None:
+            if transport.disconnecting:
+                transport.write(b"last")
+                transport.unregisterProducer()
+
+        self.sender.resumed = give
+        transport.registerProducer(self.sender, False)
+        transport.loseConnection()
+        self.assertEqual(await deferToThread(self.receive, device), b"last")
 
     async def test_nobody_to_part_from(self) -> None:
         """Closed before the handshake, a connection is cut."""

@@ -16,7 +16,7 @@ from menderproxy.listen.admission import Admission
 from menderproxy.listen.blacklist import Blacklist
 from menderproxy.listen.identity import ClientAuthorities, ServerIdentity
 from menderproxy.listen.revocation import Revocation
-from menderproxy.listen.tls import MODERN, ServerTLS, client_certificate, server_options
+from menderproxy.listen.tls import MODERN, TLS_1_3, ServerTLS, client_certificate, server_options
 from tests.certificates import Identity, dns, root
 from tests.handshake import Handshake, shake_hands
 
@@ -129,6 +129,12 @@ class CipherTests(TLSTestCase):
                 ends = self.shake_hands(Client("1.2", cipher))
                 self.assertEqual(ends.established.get_cipher_name(), cipher)
 
+    def test_first(self) -> None:
+        """Of all ciphers that a device speaks the cheapest is taken, whichever it likes best."""
+        for version, cipher in ("1.2", "ECDHE-RSA-AES128-GCM-SHA256"), ("1.3", TLS_1_3[0]):
+            ends = self.shake_hands(Client(version))
+            self.assertEqual(ends.established.get_cipher_name(), cipher)
+
     def test_without_forward_secrecy(self) -> None:
         """Who records the traffic and steals the key later must not read it."""
         self.assertFalse(self.shake_hands(Client("1.2", "kRSA")).succeeded)
@@ -172,6 +178,12 @@ class CertificateTests(TLSTestCase):
         self.server = lower.issue("gateway")
         for version in ("1.2", "1.3"):
             self.assertEqual(self.shown(Client(version)), ["CN=gateway", "CN=lower", "CN=upper"])
+
+    def test_only_these(self) -> None:
+        """No issuer is sent that is not in the file, though it may be known from elsewhere."""
+        device = Client("1.3", identity=self.authority.issue("device"))
+        chain = shake_hands(device, self.mutual()).established.get_peer_cert_chain() or []
+        self.assertEqual(len(chain), 1)
 
     def test_kinds_of_keys(self) -> None:
         """RSA, elliptic curve and Edwards curve keys all do."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.protocol import Protocol
 from twisted.internet.threads import deferToThread
 
 from menderproxy.transport.secure import PIECE
@@ -19,6 +21,60 @@ from tests.listen.transport_testcase import (
     SecureTestCase,
     TransportTestCase,
 )
+
+
+class PortTests(TransportTestCase):
+    """Who comes in."""
+
+    async def test_trouble(self) -> None:
+        """Where no protocol can be made, that is logged, and the next connection is served."""
+        port: Any = self.port
+        sender = port.factory.protocol
+
+        def trouble() -> Protocol:
+            port.factory.protocol = sender
+            raise ValueError("not this one")
+
+        port.factory.protocol = trouble
+        await deferToThread(self.connect)
+        await self.device()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.sender.finish()
+
+    async def test_turned_away(self) -> None:
+        """A connection that its factory does not want is closed."""
+        port: Any = self.port
+        self.patch(port.factory, "buildProtocol", lambda address: None)
+        device = await deferToThread(self.connect)
+        self.assertEqual(await deferToThread(device.recv, 1), b"")
+
+    async def test_one_address(self) -> None:
+        """The factory and the protocol are told the same address, the device's own."""
+        port: Any = self.port
+        told: list[object] = []
+        build = port.factory.buildProtocol
+
+        def take_note(address: object) -> object:
+            told.append(address)
+            return build(address)
+
+        self.patch(port.factory, "buildProtocol", take_note)
+        device = await self.device()
+        peer = self.sender.transport.getPeer()
+        self.assertEqual((peer.type, peer.host, peer.port), ("TCP", *device.getsockname()))
+        self.assertIs(peer, told[0])
+        self.sender.finish()
+
+    def test_burst(self) -> None:
+        """As many are taken in a row as came in the last one; more, when there were as many."""
+        port: Any = self.port
+        self.patch(port.factory, "buildProtocol", lambda address: None)
+        for come, limit, next_limit in ((3, 2, 22), (1, 22, 2), (0, 2, 1)):
+            for _ in range(come):
+                self.connect()
+            port.numberAccepts = limit
+            port.doRead()
+            self.assertEqual(port.numberAccepts, next_limit)
 
 
 class SpanTests(TransportTestCase):

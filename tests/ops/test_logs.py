@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from typing import cast
 
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, LogPublisher
 from twisted.python import log as old_log
@@ -76,8 +77,8 @@ class FormTests(LogsTestCase):
         self.assertTrue(text[:-1].isprintable())
 
     def test_ready_made(self) -> None:
-        """An event may bring its text along, which is no format."""
-        self.logger().info("a format", log_text='{a} "b"')
+        """An event may bring its message along, escaped and in quotes."""
+        self.logger().info("a format", log_message=r'"{a} \"b\""')
         self.assertEqual(self.lines(), [("info", '{a} "b"')])
 
     def test_bad_format(self) -> None:
@@ -100,6 +101,18 @@ class FormTests(LogsTestCase):
         self.open("info")
         self.logger().info("x")
         self.assertIn('msg="x"', buffer.flushed)
+
+    def test_out(self) -> None:
+        """So it is with a file, whether the file itself sees to that or not."""
+        for form in ("text", "json"):
+            for line_buffering in (False, True):
+                out = io.BytesIO()
+                stream = io.TextIOWrapper(
+                    io.BufferedWriter(cast(io.RawIOBase, out)), line_buffering=line_buffering
+                )
+                self.observer = observer("info", stream, form)
+                self.logger().info("x")
+                self.assertEqual(out.getvalue().count(b"\n"), 1)
 
 
 class JSONTests(LogsTestCase):
@@ -133,11 +146,15 @@ class JSONTests(LogsTestCase):
         )
 
     def test_ready_made(self) -> None:
-        """An event may bring its text and its fields along."""
-        self.logger().info("{log_text}", log_text="a line", log_fields={"status": 204, "msg": "x"})
+        """An event may bring its message and its fields along, escaped."""
+        members = r'"status": 204, "path": "\\"'
+        self.logger().info("a format", log_message=r'"a \"line\""', log_members=members)
         line = self.line()
-        self.assertEqual((line["msg"], line["status"]), ("a line", 204))
-        self.assertNotIn("log_text", line)
+        self.assertEqual(line["msg"], 'a "line"')
+        self.assertEqual(
+            list(line.items())[:3],
+            [("status", 204), ("path", "\\"), ("time", "2026-01-02T03:04:05.678Z")],
+        )
 
     def test_time(self) -> None:
         """The time has milliseconds, that are never more than are over."""

@@ -75,6 +75,31 @@ class DeadlineTests(SynchronousTestCase):
         self.pass_time(30)
         self.assertEqual(self.expired, [])
 
+    def test_forgets(self) -> None:
+        """One that is stopped sets off nothing, even if it is set again."""
+        self.deadline.stop()
+        self.deadline.set(10)
+        self.pass_time(30)
+        self.assertEqual(self.expired, [])
+
+    def test_soonest(self) -> None:
+        """With an early first timer a nearer deadline needs no other one."""
+        deadline = Deadline(
+            self.clock, lambda: self.expired.append(self.clock.seconds()), soonest=5
+        )
+        deadline.set(60)
+        timers = list(self.clock.getDelayedCalls())
+        self.pass_time(1)
+        deadline.set(5)
+        self.assertEqual(self.clock.getDelayedCalls(), timers)
+        self.pass_time(10)
+        self.assertEqual(self.expired, [6])
+        deadline.set(60)
+        self.pass_time(59)
+        self.assertEqual(self.expired, [6])
+        self.pass_time(1)
+        self.assertEqual(self.expired, [6, 71])
+
     def test_set_when_it_expires(self) -> None:
         """It may be set anew by what it sets off."""
 

@@ -15,15 +15,16 @@ from menderproxy.upstream.framing import (
     Chunked,
     Framing,
     UntilClosed,
+    Whole,
     framing_of,
 )
 from menderproxy.wire.response_head import MalformedAnswer, ResponseHead
 from tests.wire.properties import examples
 
 
-def framing(*lines: bytes) -> Framing:
-    """Give the framing of an answer with some headers."""
-    return framing_of(ResponseHead.parse(b"\r\n".join([b"HTTP/1.1 200 OK", *lines])))
+def framing(*lines: bytes, here: int = 0) -> Framing:
+    """Give the framing of an answer with some headers, of whose body so many bytes are here."""
+    return framing_of(ResponseHead.parse(b"\r\n".join([b"HTTP/1.1 200 OK", *lines])), here)
 
 
 class KindTests(SynchronousTestCase):
@@ -34,6 +35,12 @@ class KindTests(SynchronousTestCase):
         self.assertIsInstance(framing(b"Transfer-Encoding: chunked"), Chunked)
         self.assertIsInstance(framing(b"Content-Length: 1"), ByLength)
         self.assertIsInstance(framing(), UntilClosed)
+
+    def test_whole(self) -> None:
+        """A body that is all here is told by its length, neither shorter nor longer."""
+        for here, kind in ((0, ByLength), (1, ByLength), (2, Whole), (3, ByLength)):
+            self.assertIsInstance(framing(b"Content-Length: 2", here=here), kind)
+        self.assertIsInstance(framing(b"Content-Length: 0"), Whole)
 
 
 class LengthTests(SynchronousTestCase):
@@ -60,7 +67,7 @@ class LengthTests(SynchronousTestCase):
     def test_not_copied(self) -> None:
         """Bytes of the body are passed on, not copied."""
         data = b"x" * 1000
-        for body in (ByLength(1000), ByLength(2000), UntilClosed()):
+        for body in (ByLength(1000), ByLength(2000), UntilClosed(), Whole()):
             self.assertIs(body.feed(data), data)
 
 

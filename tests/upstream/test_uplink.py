@@ -62,7 +62,16 @@ class UplinkTestCase(SynchronousTestCase):
         async def fetched() -> StoreAnswer:
             return await fetch(LINK, b"bytes=7-")
 
-        return [Deferred.fromCoroutine(fetched()) for _ in range(count)]
+        begun = [Deferred.fromCoroutine(fetched()) for _ in range(count)]
+        for fetching in begun:
+            self.addCleanup(give_up, fetching)
+        return begun
+
+
+def give_up(fetching: Deferred[StoreAnswer]) -> None:
+    """End a fetch, lest the garbage collector does so in the middle of another test."""
+    fetching.addErrback(lambda failure: failure.trap(CancelledError))
+    fetching.cancel()
 
 
 class UnlimitedTests(UplinkTestCase):

@@ -97,6 +97,10 @@ class FakeAnswer(FakeBody):
         values = [value for one, value in self.headers if one.lower() == name.lower()]
         return values[-1] if values else None
 
+    def take_whole(self) -> bytes | None:
+        """Nothing came with the head."""
+        return None
+
 
 @attrs.define
 class Asked:

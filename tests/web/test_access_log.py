@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from typing import Any
 
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +15,7 @@ from menderproxy.web.access_log import loggable_path
 from tests.web.fakes import FakeAnswer
 from tests.web.testcase import API, SiteTestCase
 
+Header = tuple[bytes, bytes]
 PAYLOAD = b"aHR0cHM6Ly9zdG9yZS5leGFtcGxlL2I" * 5
 
 
@@ -127,38 +129,88 @@ class LineTests(SiteTestCase):
 class FieldTests(SiteTestCase):
     """The line for programs."""
 
-    def test_fields(self) -> None:
-        """It has everything by its name, and the text as well."""
-        stream = io.StringIO()
-        lines = self.watch_log()
-        write = observer("info", stream, "json")
+    def setUp(self) -> None:
+        """Watch the log, in both forms."""
+        super().setUp()
+        self.texts = self.watch_log()
+        self.stream = io.StringIO()
+        write = observer("info", self.stream, "json")
         globalLogPublisher.addObserver(write)
         self.addCleanup(globalLogPublisher.removeObserver, write)
+
+    def line(self, target: bytes, duration: float, *headers: Header) -> dict[str, Any]:
+        """Give the line of a request whose device leaves after some seconds."""
+        self.stream.seek(0)
+        self.stream.truncate()
         device = self.device()
-        device.ask(b"GET", API + b"?x", (b"X-MEN-RequestID", b"r1"))
-        self.clock.advance(0.25)
+        device.ask(b"GET", target, *headers)
+        self.clock.advance(duration)
         device.hang_up()
-        line = json.loads(stream.getvalue())
+        line: dict[str, Any] = json.loads(self.stream.getvalue())
+        self.assertEqual(self.stream.getvalue(), json.dumps(line) + "\n")
+        self.assertEqual(line["msg"], self.texts[-1])
+        return line
+
+    def test_fields(self) -> None:
+        """It has everything by its name, and the text as well."""
+        line = self.line(API + b"?x", 0.25, (b"X-MEN-RequestID", b"r1"))
         del line["time"]
         self.assertEqual(
-            line,
-            {
-                "method": "GET",
-                "path": API.decode(),
-                "status": 200,
-                "type": "HTTP/1.1",
-                "bytes": 0,
-                "received": 0,
-                "duration": 0.25,
-                "address": "192.0.2.7",
-                "route": "inventory",
-                "request_id": "r1",
-                "remark": " (broken off)",
-                "msg": lines[0],
-                "level": "info",
-                "logger": "menderproxy.web.access_log",
-            },
+            list(line.items()),
+            [
+                ("method", "GET"),
+                ("path", API.decode()),
+                ("status", 200),
+                ("type", "HTTP/1.1"),
+                ("bytes", 0),
+                ("received", 0),
+                ("duration", 0.25),
+                ("address", "192.0.2.7"),
+                ("route", "inventory"),
+                ("request_id", "r1"),
+                ("remark", " (broken off)"),
+                ("level", "info"),
+                ("msg", self.texts[0]),
+                ("logger", "menderproxy.web.access_log"),
+            ],
         )
+
+    def test_escaped(self) -> None:
+        """Whatever is in a path is escaped, where it stands by itself and in the text."""
+        for path, shown in (
+            (b'/"', '/"'),
+            (b"/\\", "/\\"),
+            (b'/","status":200,"a":"', '/","status":200,"a":"'),
+            (b"/\xa7", "/\xa7"),
+            (b"/\x7f", "/?"),
+        ):
+            line = self.line(path, 1.0)
+            self.assertEqual(line["path"], shown)
+            self.assertNotEqual(line["status"], 200)
+            self.assertIn(f" path={shown} status=4", line["msg"])
+
+    def test_method(self) -> None:
+        """All that a method may consist of stands for itself."""
+        method = b"!#$%&'*+-.^_`|~09azAZ"
+        self.device().ask(method, b"/")
+        line = json.loads(self.stream.getvalue())
+        self.assertEqual(line["method"], method.decode())
+        self.assertEqual(self.stream.getvalue(), json.dumps(line) + "\n")
+
+    def test_duration(self) -> None:
+        """A duration is a number of seconds to three places, however short or long."""
+        for duration, rounded in (
+            (0.0, 0.0),
+            (1e-05, 0.0),
+            (0.0006, 0.001),
+            (2.0, 2.0),
+            (86400.1234, 86400.123),
+            (1e9, 1e9),
+        ):
+            self.clock.rightNow = 0.0
+            line = self.line(API, duration)
+            self.assertEqual(line["duration"], rounded)
+            self.assertIn(f" time={rounded:.3f} ", line["msg"])
 
 
 class PathTests(SynchronousTestCase):

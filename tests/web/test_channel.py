@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall
@@ -127,6 +129,16 @@ class DeadlineTests(SiteTestCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         device.hang_up()
 
+    def test_one_timer(self) -> None:
+        """A connection for one request has one timer, for its close as well."""
+        started = self.timers()
+        device = self.device()
+        self.pass_time(1)
+        device.ask(b"GET", b"/nothing", (b"Connection", b"close"))
+        self.pass_time(3)
+        self.assertEqual(len(started), 1)
+        device.hang_up()
+
     def test_idle(self) -> None:
         """A connection is closed when it was idle for long enough after its last answer."""
         device = self.device()
@@ -163,6 +175,17 @@ class CloseTests(SiteTestCase):
         device.ask(b"GET", b"/nothing", (b"Connection", b"keep-alive"), version=b"HTTP/1.0")
         self.assertEqual(device.reply()[b"Connection"], b"close")
         self.assertTrue(device.closed)
+
+    def test_forgotten(self) -> None:
+        """A connection that is gone leaves no knot for the garbage collector to undo."""
+        device = self.device()
+        device.ask(b"GET", b"/nothing", (b"Connection", b"close"))
+        channel = weakref.ref(device.channel)
+        device.hang_up()
+        self.addCleanup(gc.enable)
+        gc.disable()
+        del device
+        self.assertIsNone(channel())
 
     def test_never_closes(self) -> None:
         """A device that does not let go of a closed connection is cut off."""
@@ -247,6 +270,15 @@ class PipeliningTests(SiteTestCase):
         self.assertEqual(device.line.producerState, "paused")
         for _ in range(500):
             self.agent.asked.pop().answer(FakeAnswer(204, length=0)).end()
+        self.assertEqual(device.line.producerState, "producing")
+
+    def test_read_again_when_full(self) -> None:
+        """A device that asked while it took nothing is listened to again behind the answer."""
+        device = self.device()
+        device.stop_reading()
+        device.ask(b"GET", API)
+        device.read_on()
+        self.agent.asked[0].answer(FakeAnswer(204, length=0)).end()
         self.assertEqual(device.line.producerState, "producing")
 
     def test_takes_nothing(self) -> None:

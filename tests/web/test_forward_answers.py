@@ -222,6 +222,11 @@ class WholeAnswer(FakeAnswer):
         super().__init__(code, length=length)
         self._pieces = pieces
 
+    def take_whole(self) -> bytes | None:
+        """Give all of it, unless it is not what the head says."""
+        whole = b"".join(self._pieces)
+        return whole if self.length in (None, len(whole)) else None
+
     def deliver(self, sink: BodySink) -> None:
         """Give all of it."""
         super().deliver(sink)

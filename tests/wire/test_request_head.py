@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from menderproxy.wire.headers import CONTROL_BYTES
 from menderproxy.wire.request_head import LIMIT, MOST_HEADERS, BadHead, RequestHead
 from tests.wire.properties import examples
 
@@ -70,6 +71,12 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(parse(*lines).wants_close, closes, lines)
         old = RequestHead.parse(b"GET / HTTP/1.0\r\nConnection: keep-alive")
         self.assertTrue(old.wants_close)
+
+    def test_clean(self) -> None:
+        """It tells whether any header holds a control byte, be it one that some take for an end."""
+        self.assertTrue(parse(b"A: b\tc \xc3\xa4", b"D: e").is_clean)
+        for byte in CONTROL_BYTES.translate(None, b"\r\n\0"):
+            self.assertFalse(parse(b"A: b", b"C: d%be" % bytes([byte]), b"F: g").is_clean, byte)
 
     def test_continue(self) -> None:
         """Only a request that has a body may wait for 100 Continue, and not with HTTP/1.0."""

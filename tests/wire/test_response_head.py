@@ -8,6 +8,8 @@ from menderproxy.wire.response_head import (
     LONGEST,
     LONGEST_LINE,
     MOST_FIELDS,
+    NAMES_KEPT,
+    FieldKeys,
     MalformedAnswer,
     ResponseHead,
     check_beginning,
@@ -79,7 +81,13 @@ class FieldTests(HeadTestCase):
     def test_as_they_are(self) -> None:
         """Names as spelled, values without the space around them, all in order."""
         head = parsed(
-            b"X-b: 1", b"x-A:2", b"X-B: \t 3 4 \t", b"Empty:", b"Blank:  \t", b"~!#$: \xe9:"
+            b"X-b: 1",
+            b"x-A:2",
+            b"X-B: \t 3 4 \t",
+            b"Empty:",
+            b"Blank:  \t",
+            b"~!#$: \xe9:",
+            b"Feed: \x0b\x0c",
         )
         fields = [
             (b"X-b", b"1"),
@@ -88,6 +96,7 @@ class FieldTests(HeadTestCase):
             (b"Empty", b""),
             (b"Blank", b""),
             (b"~!#$", b"\xe9:"),
+            (b"Feed", b"\x0b\x0c"),
         ]
         self.assertEqual(head.fields, fields)
         self.assertEqual(head.headers, fields)
@@ -145,6 +154,7 @@ class FieldTests(HeadTestCase):
     def test_limits(self) -> None:
         """There is a limit to the head, to a line of it, and to their number."""
         parsed(*[b"A: b"] * MOST_FIELDS)
+        parsed(*[b"A: b", b" c"] * MOST_FIELDS)
         self.assert_refused(*[b"A: b"] * (MOST_FIELDS + 1))
         parsed(b"AA:" + b"x" * (LONGEST_LINE - 3), b"A: b")
         self.assert_refused(b"AA:" + b"x" * (LONGEST_LINE - 2), b"A: b")
@@ -161,6 +171,14 @@ class FieldTests(HeadTestCase):
         self.assertEqual(field_key(b"X-Men-RequestID"), b"x-men-requestid")
         for name in (b"", b"a b", b"a:", b"a\r\n", b"\xe9"):
             self.assertRaises(ValueError, field_key, name)
+
+    def test_keys_kept(self) -> None:
+        """No number of names fills the memory, and each still has its key."""
+        keys = FieldKeys()
+        for number in range(3 * NAMES_KEPT):
+            self.assertEqual(keys[b"X-%d" % number], b"x-%d" % number)
+            self.assertLessEqual(len(keys), NAMES_KEPT)
+        self.assertEqual(keys[b"X-0"], b"x-0")
 
 
 class FramingTests(HeadTestCase):
