@@ -375,8 +375,8 @@ class Download:
         if self._url == used and now < until:
             pause = min(self._backoff.pause(), until - now) if begun else until - now
             self.log.warn(
-                "{name}: the store refuses the link ({status}); waiting {pause:.1f} s for a fresher"
-                " one",
+                "{name}: the store refuses the link ({status}); waiting for a fresher one,"
+                " {pause:.1f} s at most",
                 name=self.name,
                 status=status,
                 pause=pause,

@@ -40,6 +40,16 @@ class ClaimsTests(SynchronousTestCase):
         """Its subject is the device."""
         self.assertEqual(device_id(token({"sub": "d1", "exp": 1}).encode()), "d1")
 
+    def test_alphabet(self) -> None:
+        """It is written in the alphabet for URLs."""
+        shown = token({"sub": "<<???>>"})
+        self.assertIn("_Pz8-", shown)
+        self.assertEqual(device_id(shown.encode()), "<<???>>")
+
+    def test_too_long(self) -> None:
+        """One that is longer than any of a device's says nothing."""
+        self.assertEqual(claims(token({"sub": "d" * 16 * 1024})), {})
+
     def test_nothing(self) -> None:
         """What is no token says nothing."""
         for text in ("", "a", "a.b", "..", "a.!!.c", token([1]), token("x"), "e30." * 9000):
