@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +22,29 @@ from bench.servers import PLAIN_PORT, TLS_PORT, Server, Site
 from menderproxy.demo.certificates import ThrowAwayAuthority
 
 _PATIENCE = 30.0
-# About as long as the tokens that Mender Servers give to devices.
-_TOKEN = "Authorization: Bearer " + "e" * 650
+
+
+def _part(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode("ascii").rstrip("=")
+
+
+# What is in a token of the Mender Server, and as long.
+_CLAIMS = {
+    "jti": "f2d0a2cd-4bb2-4b6c-9a3c-7a2b3a1a54f0",
+    "sub": "8b0c6e7e-4f6d-4f0a-a9a0-5f2f4c3f7b1d",
+    "exp": 1790604800,
+    "iss": "Mender",
+    "mender.tenant": "5f1f7b1d8b0c6e7e4f6d4f0a",
+    "mender.plan": "enterprise",
+    "mender.device": True,
+}
+_TOKEN = ".".join(
+    (
+        "Authorization: Bearer " + _part(b'{"alg":"RS256","typ":"JWT"}'),
+        _part(json.dumps(_CLAIMS).encode("ascii")),
+        _part(bytes(256)),
+    )
+)
 
 
 class NotServing(Exception):

@@ -86,6 +86,7 @@ class Gateway:
         self._environment = environment
         self._died = died
         self._life: _Life | None = None
+        self._serves = False
 
     @property
     def is_running(self) -> bool:
@@ -105,6 +106,7 @@ class Gateway:
         :raises TimeoutError: it does not come to that.
         """
         seen = self._log_text().count("running...")
+        self._serves = False
         self._life = _Life(self._ended)
         self.lives += 1
         command = self._command()
@@ -118,6 +120,7 @@ class Gateway:
             if self._life.is_over or self._reactor.seconds() > deadline:
                 raise TimeoutError(f"the gateway does not start: {self._log_text()[-_TAIL:]}")
             await deferLater(self._reactor, _POLL)
+        self._serves = True
 
     async def end(self, number: signal.Signals) -> None:
         """End it with a signal, and wait until it is gone."""
@@ -125,6 +128,11 @@ class Gateway:
             self._life.expected = True
             self.signal(number)
             await self._life.over
+
+    def reload(self) -> None:
+        """Send it SIGHUP, which kills a process that is not yet ready for it."""
+        if self._serves:
+            self.signal(signal.SIGHUP)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
@@ -137,13 +145,17 @@ class Gateway:
         if not self.is_running:
             return None
         process = Path(f"/proc/{self.pid}")
+        links: list[str] = []
         try:
-            links = [os.readlink(link) for link in (process / "fd").iterdir()]
+            for link in (process / "fd").iterdir():
+                # Some descriptor is always being closed.
+                with suppress(FileNotFoundError):
+                    links.append(os.readlink(link))
             status = dict(
                 line.split(":", 1) for line in (process / "status").read_text().splitlines()
             )
         except FileNotFoundError:
-            # A descriptor was closed, or the process ended, in this moment.
+            # The process ended in this moment.
             return None
         return Use(
             len(links),

@@ -132,7 +132,7 @@ async def disk_full(plant: Plant, dice: Random) -> None:
 async def hang_up(plant: Plant, dice: Random) -> None:
     """SIGHUP, more than once."""
     for _ in range(dice.randint(1, 5)):
-        plant.gateway.signal(signal.SIGHUP)
+        plant.gateway.reload()
         await _wait(plant, dice.uniform(0, 0.3))
 
 
@@ -140,7 +140,7 @@ async def certificate_changes(plant: Plant, dice: Random) -> None:
     """The gateway gets a new certificate."""
     plant.show_new_certificate()
     if dice.random() < 0.5:
-        plant.gateway.signal(signal.SIGHUP)
+        plant.gateway.reload()
 
 
 async def device_revoked(plant: Plant, dice: Random) -> str:
@@ -153,7 +153,7 @@ async def device_revoked(plant: Plant, dice: Random) -> str:
     device = dice.choice([each for each in plant.devices if each not in plant.refused])
     plant.refuse(device)
     if dice.random() < 0.5:
-        plant.gateway.signal(signal.SIGHUP)
+        plant.gateway.reload()
     return f"device {device.number} is out"
 
 

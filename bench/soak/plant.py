@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -73,7 +74,7 @@ class Plant:
 
     def _open_upstreams(self) -> None:
         tls = self._authority.issue(SERVER, STORE).server_options()
-        self.store = DemoArtifactStore(self.reactor, rate=None)
+        self.store = DemoArtifactStore(self.reactor, now=time.time)
         self.store_door = Door(self.reactor, Site(self.store, reactor=self.reactor), tls)
         self.store_door.open()
         store_url = f"https://{STORE}:{self.store_door.port}"

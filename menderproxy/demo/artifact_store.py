@@ -86,18 +86,27 @@ class DemoArtifactStore(resource.Resource):
     signature in the query. :attr:`faults` are consumed one a request, from the first on, and
     :attr:`requests` tells what was asked.
 
-    :param clock: tells the time that links expire by, and paces bodies.
+    :param clock: paces bodies.
     :param rate: bytes a second over all connections together, ``None`` for no limit.
+    :param now: gives the Unix time that links expire by, and that objects are dated with; by
+        default *clock* does, which must not be a monotonic one then.
     """
 
     isLeaf = True
 
-    def __init__(self, clock: IReactorTime, *, rate: float | None = None):
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        rate: float | None = None,
+        now: Callable[[], float] | None = None,
+    ):
         super().__init__()  # type: ignore[no-untyped-call]
         self.faults: list[Fault] = []
         self.requests: list[StoreRequest] = []
         self.objects: dict[str, DemoObject] = {}
         self._clock = clock
+        self._now: Callable[[], float] = clock.seconds if now is None else now
         self._link = Link(clock, rate)
         self._presigner = Presigner()
         self._overwritten = 0
@@ -132,7 +141,7 @@ class DemoArtifactStore(resource.Resource):
         :param base_url: ``scheme://host:port`` under which clients know the store.
         :param expires_in: seconds.
         """
-        return self._presigner.sign(base_url, f"/{key}", expires_in, self._clock.seconds())
+        return self._presigner.sign(base_url, f"/{key}", expires_in, self._now())
 
     def render(self, request: server.Request) -> int:
         """Answer one request."""
@@ -161,7 +170,7 @@ class DemoArtifactStore(resource.Resource):
         return server.NOT_DONE_YET
 
     def _store(self, key: str, content: Content, etag: str) -> DemoObject:
-        stored = DemoObject(key, content, etag, self._clock.seconds())
+        stored = DemoObject(key, content, etag, self._now())
         self.objects[key] = stored
         return stored
 
@@ -173,7 +182,7 @@ class DemoArtifactStore(resource.Resource):
         if request.getHeader(b"authorization") is not None:
             raise Denied("InvalidArgument", "Only one auth mechanism allowed")
         host = (request.getHeader(b"host") or b"").decode("latin-1")
-        self._presigner.check(request.method.decode("latin-1"), host, target, self._clock.seconds())
+        self._presigner.check(request.method.decode("latin-1"), host, target, self._now())
 
     def _answer(self, request: server.Request, record: StoreRequest, fault: Fault | None) -> None:
         key = unquote(record.path[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import uuid
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,7 +43,7 @@ class Network:
     def __init__(self, reactor: Any, *, rate: float | None, https_port: int, http_port: int):
         self.https_port = free_port(https_port)
         self.http_port = free_port(http_port)
-        self.store = DemoArtifactStore(reactor, rate=rate)
+        self.store = DemoArtifactStore(reactor, rate=rate, now=time.time)
         self.server = DemoMenderServer(link=self._link, seconds=reactor.seconds)
         self._reactor = reactor
         self._authority = ThrowAwayAuthority.create()

@@ -14,6 +14,8 @@ from menderproxy.wire.headers import CONTROL
 from menderproxy.wire.ranges import parse_content_range
 
 _MD5_TAG = re.compile(r'"([0-9a-fA-F]{32})"')
+# An answer may be dated before the object is looked up, and be of another machine than its date.
+_MOST_AHEAD = 60.0
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-algorithm"
 
@@ -203,9 +205,10 @@ def _retry_after(fields: dict[str, str]) -> float | None:
 def _age(fields: dict[str, str]) -> float | None:
     """Compare ``Last-Modified`` with the store's own clock, its ``Date``."""
     modified, now = _date(fields.get("last-modified", "")), _date(fields.get("date", ""))
-    if modified is None or now is None or modified > now:
+    if modified is None or now is None:
         return None
-    return (now - modified).total_seconds()
+    age = (now - modified).total_seconds()
+    return None if age < -_MOST_AHEAD else max(0.0, age)
 
 
 def _date(text: str) -> datetime | None:

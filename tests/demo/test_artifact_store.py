@@ -51,6 +51,14 @@ class ServingTests(StoreTestCase):
         self.assertEqual(reply.headers["accept-ranges"], "bytes")
         self.assertEqual(reply.headers["last-modified"], "Tue, 14 Nov 2023 22:13:20 GMT")
 
+    def test_dates(self) -> None:
+        """Objects are dated by a clock of their own, if there is one."""
+        store = DemoArtifactStore(self.clock, now=lambda: 0.0)
+        store.put("old", 1)
+        target = store.presign(_BASE, "old", 60).removeprefix(_BASE)
+        reply = Conversation(store, self.clock).ask("GET", target)
+        self.assertEqual(reply.headers["last-modified"], "Thu, 01 Jan 1970 00:00:00 GMT")
+
     def test_ranges(self) -> None:
         """Each kind of single range gets exactly its bytes."""
         for wanted, first, end in (

@@ -177,10 +177,16 @@ class AgeTests(SynchronousTestCase):
         self.assertEqual(self.made_after(modified, b"Tue, 14 Nov 2023 22:13:50 GMT"), 969.0)
         self.assertEqual(self.made_after(modified, modified), 999.0)
 
-    def test_unknown(self) -> None:
-        """Without both dates, or with a time that is to come, at any time."""
+    def test_clocks_apart(self) -> None:
+        """An object from the near future has just been made: its store has more than one clock."""
         modified = b"Tue, 14 Nov 2023 22:13:20 GMT"
-        for date in (None, b"yesterday", b"Tue, 14 Nov 2023 22:13:19 GMT"):
+        for date in (b"Tue, 14 Nov 2023 22:13:19 GMT", b"Tue, 14 Nov 2023 22:12:20 GMT"):
+            self.assertEqual(self.made_after(modified, date), 999.0)
+
+    def test_unknown(self) -> None:
+        """Without both dates, or with a time that is far from having come, at any time."""
+        modified = b"Tue, 14 Nov 2023 22:13:20 GMT"
+        for date in (None, b"yesterday", b"Tue, 14 Nov 2023 22:12:19 GMT"):
             self.assertEqual(self.made_after(modified, date), 0.0)
         self.assertEqual(self.made_after(b"long ago", modified), 0.0)
 
