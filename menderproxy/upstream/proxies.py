@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from typing import cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from menderproxy.upstream.errors import UpstreamUnavailable
 from menderproxy.upstream.no_proxy import Exemption, literal_address
+from menderproxy.wire.authority import Authority
 
 MAX_PROXY_ANSWER = 16384
 _HTTP = b"HTTP/1."
@@ -47,21 +48,23 @@ class ProxyServer:
 
         :raises ValueError: with a reason that doesn't show the credentials.
         """
+        scheme, separator, rest = url.partition("://")
+        if not separator:
+            scheme, rest = "http", url
+        if scheme.lower() != "http":
+            raise ValueError("only http:// proxies are supported")
+        # Not urlsplit(), which looks for brackets and look-alikes of letters in passwords, too.
+        credentials, has_credentials, bare = rest.rpartition("@")
         try:
-            parts = urlsplit(url if "://" in url else f"http://{url}")
-            host, port = parts.hostname, parts.port
+            authority = Authority.parse(bare.removesuffix("/"))
         except ValueError:
-            # Python's own text may quote the credentials.
             raise ValueError("the proxy's host or port is malformed") from None
-        if parts.scheme != "http":
-            raise ValueError(f"only http:// proxies are supported, not {parts.scheme}://")
-        if not host:
-            raise ValueError("the proxy has no host")
         authorization = None
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        if has_credentials:
+            user, _, password = credentials.partition(":")
+            pair = f"{unquote(user)}:{unquote(password)}"
             authorization = b"Basic " + b64encode(pair.encode("utf-8"))
-        return cls(host, port or 80, authorization)
+        return cls(authority.host, authority.port or 80, authorization)
 
     def __str__(self) -> str:
         return f"{bracketed(self.host)}:{self.port}"
