@@ -154,15 +154,15 @@ class Gateway:
             status = dict(
                 line.split(":", 1) for line in (process / "status").read_text().splitlines()
             )
-        except FileNotFoundError:
-            # The process ended in this moment.
+            return Use(
+                len(links),
+                sum(link.startswith("socket:") for link in links),
+                int(status["Threads"]),
+                int(status["RssAnon"].split()[0]) * 1024,
+            )
+        except (OSError, KeyError):
+            # The process ended in this moment; what is left of it has no memory.
             return None
-        return Use(
-            len(links),
-            sum(link.startswith("socket:") for link in links),
-            int(status["Threads"]),
-            int(status["RssAnon"].split()[0]) * 1024,
-        )
 
     async def census(self) -> dict[str, Any]:
         """

@@ -50,7 +50,6 @@ class Download:
         self._url = url
         self._held: RemoteObject | None = None
         self._changed_at = 0.0
-        self._asked_at = 0.0
         self._part: Part | None = None
         self._inflow: Inflow | None = None
         self._ended = False
@@ -164,7 +163,6 @@ class Download:
         url = self._url
         if self.phase is Phase.BROKEN:
             self._lifecycle.retried()
-        self._asked_at = self._world.now()
         try:
             reply = await self._waits.wait_for(
                 self._world.fetch(url, b"bytes=%d-" % offset if offset else None)
@@ -235,7 +233,7 @@ class Download:
         fd = await self._world.room.create(self.key, remote.length)
         self._held = remote
         # Whoever has bytes of an earlier version may come back for the rest, also when we forgot.
-        self._changed_at = max(self._changed_at, remote.made_after(self._asked_at))
+        self._changed_at = max(self._changed_at, remote.made_before(self._world.now()))
         meta = None if remote.length is None else self._meta(remote, remote.length)
         self._follow(fd, 0, meta)
         if meta is not None:

@@ -28,9 +28,9 @@ class ArtifactMeta:
     :param content_type: the store's Content-Type, as it came.
     :param store_md5: hex digest of the whole as the store gave it, empty when it gave none.
     :param store_sha256: the same, SHA-256.
-    :param changed_at: Unix time before which this version was not at the store: when it was seen
-        *in place of another*, or was made by the store's account, whichever is later; 0 when
-        neither is known. Links issued before that may belong to another.
+    :param changed_at: Unix time at which this version certainly was at the store: when it was
+        seen *in place of another*, or had been made by the store's account, whichever is later;
+        0 when neither is known. Links issued before that may belong to another.
     :param sha256: hex digest of the whole, once it is whole.
     :param stored_at: Unix time at which it became whole.
     :param verified: what the inspection found: empty before it, then ``good``, ``signed`` or why

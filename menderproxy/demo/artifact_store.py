@@ -78,6 +78,10 @@ class _Reply:
     span: tuple[int, int]
 
 
+UPLOADED_BEFORE = 60.0
+"""Seconds for which a new object seems to have been there when it is stored."""
+
+
 class DemoArtifactStore(resource.Resource):
     """
     Serves objects to whoever has a presigned link, as S3 does.
@@ -170,7 +174,9 @@ class DemoArtifactStore(resource.Resource):
         return server.NOT_DONE_YET
 
     def _store(self, key: str, content: Content, etag: str) -> DemoObject:
-        stored = DemoObject(key, content, etag, self._now())
+        # Artifacts are uploaded before they are deployed; who overwrites one does so now.
+        age = 0.0 if key in self.objects else UPLOADED_BEFORE
+        stored = DemoObject(key, content, etag, self._now() - age)
         self.objects[key] = stored
         return stored
 

@@ -60,15 +60,17 @@ class Passthrough:
         Answer one request.
 
         :param link_age: seconds since the device's link was issued. What it resumes was there by
-            then: a younger object is another one.
+            then: an object that may be younger may be another one.
         :raises ArtifactError: there is nothing to answer with.
         """
         if request.method == b"HEAD":
             await self._send_head(request, url)
             return
-        answer = await self._ask(request, url)
         # By a clock that started when the link was issued.
-        if is_resume(ranges_wanted(request)) and answer.remote.made_after(link_age) > 0:
+        started = self._clock.seconds() - link_age
+        answer = await self._ask(request, url)
+        made_before = answer.remote.made_before(self._clock.seconds() - started)
+        if is_resume(ranges_wanted(request)) and made_before > 0:
             answer.body.abort()
             raise ArtifactChanged("the artifact was replaced at the store since the link was made")
         promised = _set_head(request, answer)

@@ -84,17 +84,17 @@ class RemoteObject:
             retry_after=retry_after,
         )
 
-    def made_after(self, asked_at: float) -> float:
+    def made_before(self, answered_at: float) -> float:
         """
-        Tell a moment at which the object certainly was not at the store yet.
+        Tell a moment at which the object certainly was at the store.
 
         Only differences of the store's own clock are used, which may be wrong. Dates in headers are
-        whole seconds, so that one of them may be missing from its age.
+        whole seconds, so that its age may be one too many.
 
-        :param asked_at: Unix time of our clock, when the store was asked.
+        :param answered_at: Unix time of our clock, when the answer was here.
         :returns: Unix time of our clock; 0 when nobody knows.
         """
-        return 0.0 if self.age is None else asked_at - self.age - 1
+        return 0.0 if self.age is None else answered_at - self.age + 1
 
     def same_object(self, other: RemoteObject) -> bool:
         """

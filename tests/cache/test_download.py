@@ -87,7 +87,7 @@ class ResumeTests(CacheTestCase):
         body.finish()
         self.settle()
         assert device.artifact is not None
-        self.assertEqual(device.artifact.meta.changed_at, TODAY - 61)
+        self.assertEqual(device.artifact.meta.changed_at, TODAY - 59)
 
     def test_too_much(self) -> None:
         """Bytes beyond the promised length never reach a device."""

@@ -7,7 +7,7 @@ import hashlib
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.demo.artifact_store import DemoArtifactStore, StoreRequest
+from menderproxy.demo.artifact_store import UPLOADED_BEFORE, DemoArtifactStore, StoreRequest
 from menderproxy.demo.faults import Changed, Cut, NoLength, Refuse, Stall, Whole
 from tests.demo.conversation import Conversation, Reply
 
@@ -49,11 +49,11 @@ class ServingTests(StoreTestCase):
         self.assertEqual(reply.headers["content-length"], str(_SIZE))
         self.assertEqual(reply.headers["etag"], self.object.etag)
         self.assertEqual(reply.headers["accept-ranges"], "bytes")
-        self.assertEqual(reply.headers["last-modified"], "Tue, 14 Nov 2023 22:13:20 GMT")
+        self.assertEqual(reply.headers["last-modified"], "Tue, 14 Nov 2023 22:12:20 GMT")
 
     def test_dates(self) -> None:
         """Objects are dated by a clock of their own, if there is one."""
-        store = DemoArtifactStore(self.clock, now=lambda: 0.0)
+        store = DemoArtifactStore(self.clock, now=lambda: UPLOADED_BEFORE)
         store.put("old", 1)
         target = store.presign(_BASE, "old", 60).removeprefix(_BASE)
         reply = Conversation(store, self.clock).ask("GET", target)
@@ -207,6 +207,7 @@ class FaultTests(StoreTestCase):
         reply = self.get()
         self.assertEqual(len(reply.body), _SIZE)
         self.assertNotEqual(reply.body, self.data)
+        self.assertEqual(reply.headers["last-modified"], "Tue, 14 Nov 2023 22:13:20 GMT")
 
 
 class PacingTests(StoreTestCase):

@@ -96,15 +96,15 @@ class PassthroughTests(ArtifactTestCase):
         return answer, device
 
     def test_replaced(self) -> None:
-        """A part of what is younger than the link is never put behind what the device has."""
-        for link_age, age in ((60.0, 0.0), (60.0, 58.0)):
+        """A part of what may be younger than the link is never put behind what the device has."""
+        for link_age, age in ((60.0, 0.0), (60.0, 58.0), (60.0, 60.0), (0.0, 0.0)):
             answer, device = self.resume(link_age, age)
             self.assertTrue(answer.aborted)
             self.assert_cut_without_answer(device)
 
     def test_not_replaced(self) -> None:
-        """What may have been there when the link was issued is passed on."""
-        for link_age, age in ((60.0, 59.0), (60.0, 61.0), (0.0, 0.0), (60.0, None)):
+        """What certainly was there when the link was issued is passed on; undated things, too."""
+        for link_age, age in ((60.0, 61.0), (0.0, 1.0), (60.0, None)):
             answer, device = self.resume(link_age, age)
             answer.send(DATA[5:])
             answer.end()

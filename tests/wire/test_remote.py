@@ -166,29 +166,29 @@ class RetryAfterTests(SynchronousTestCase):
 class AgeTests(SynchronousTestCase):
     """Since when an object can have been at the store."""
 
-    def made_after(self, modified: bytes, date: bytes | None) -> float:
-        """Tell it for an object that was asked for at the thousandth second."""
+    def made_before(self, modified: bytes, date: bytes | None) -> float:
+        """Tell it for an object that was answered at the thousandth second."""
         headers = [(b"Last-Modified", modified), *([(b"Date", date)] if date else [])]
-        return whole(*headers).made_after(1000.0)
+        return whole(*headers).made_before(1000.0)
 
     def test_known(self) -> None:
         """As long ago as the store's own dates are apart, and a second for what they leave out."""
         modified = b"Tue, 14 Nov 2023 22:13:20 GMT"
-        self.assertEqual(self.made_after(modified, b"Tue, 14 Nov 2023 22:13:50 GMT"), 969.0)
-        self.assertEqual(self.made_after(modified, modified), 999.0)
+        self.assertEqual(self.made_before(modified, b"Tue, 14 Nov 2023 22:13:50 GMT"), 971.0)
+        self.assertEqual(self.made_before(modified, modified), 1001.0)
 
     def test_clocks_apart(self) -> None:
         """An object from the near future has just been made: its store has more than one clock."""
         modified = b"Tue, 14 Nov 2023 22:13:20 GMT"
         for date in (b"Tue, 14 Nov 2023 22:13:19 GMT", b"Tue, 14 Nov 2023 22:12:20 GMT"):
-            self.assertEqual(self.made_after(modified, date), 999.0)
+            self.assertEqual(self.made_before(modified, date), 1001.0)
 
     def test_unknown(self) -> None:
         """Without both dates, or with a time that is far from having come, at any time."""
         modified = b"Tue, 14 Nov 2023 22:13:20 GMT"
         for date in (None, b"yesterday", b"Tue, 14 Nov 2023 22:12:19 GMT"):
-            self.assertEqual(self.made_after(modified, date), 0.0)
-        self.assertEqual(self.made_after(b"long ago", modified), 0.0)
+            self.assertEqual(self.made_before(modified, date), 0.0)
+        self.assertEqual(self.made_before(b"long ago", modified), 0.0)
 
 
 class SameObjectTests(SynchronousTestCase):
