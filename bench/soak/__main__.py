@@ -54,7 +54,7 @@ async def _run(reactor: Any, options: argparse.Namespace) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         findings.say(f"{options.devices} devices, --seed {options.seed}, files in {directory}")
         plant = Plant(reactor, directory, options.devices, findings, dice)
-        run = Run(reactor, plant, Stages.of(options.minutes), Random(options.seed))
+        run = Run(reactor, plant, Stages.of(options.minutes), Random(options.seed), options.without)
         await run.go()
     print(f"{options.minutes:g} minutes, {options.devices} devices, --seed {options.seed}")
     print(*findings.summary(), sep="\n")
@@ -69,6 +69,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--devices", type=int, default=50, help="in the fleet (%(default)s)")
     add("--seed", type=int, default=None, help="what a run has printed, to have its mishaps again")
     add("--keep", type=Path, metavar="DIRECTORY", help="leave configuration and log there")
+    add("--without", nargs="+", default=(), metavar="MISHAP", help="what is not to happen")
     options = parser.parse_args(arguments)
     if options.seed is None:
         options.seed = int.from_bytes(os.urandom(4), "big")

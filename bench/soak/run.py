@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any
 
@@ -64,14 +64,23 @@ class Run:
     Puts a plant through all stages, and writes its findings down.
 
     :param dice: those of chaos.
+    :param without: names of mishaps that are not to happen.
     """
 
-    def __init__(self, reactor: Any, plant: Plant, stages: Stages, dice: Random):
+    def __init__(
+        self,
+        reactor: Any,
+        plant: Plant,
+        stages: Stages,
+        dice: Random,
+        without: Collection[str] = (),
+    ):
         self._reactor = reactor
         self._plant = plant
         self._findings = plant.findings
         self._stages = stages
         self._dice = dice
+        self._without = without
         self._watch = Watch(reactor, plant.gateway)
         self._forgetting = LoopingCall(plant.server.requests.clear)
         self._forgetting.clock = reactor
@@ -111,6 +120,7 @@ class Run:
             mishaps.append(CLOCK)
         else:
             self._findings.say("gcc is not installed: the clock does not jump")
+        mishaps = [mishap for mishap in mishaps if mishap.name not in self._without]
         chaos = Chaos(self._reactor, self._plant, [*mishaps, *ENDS], self._dice)
         await chaos.reign(self._stages.deaths)
         chaos.mishaps = mishaps
