@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 _STEP = 1 << 20
@@ -34,14 +35,10 @@ class Disk:
 
     def fill(self) -> None:
         """Take all the room that there is."""
-        with self._ballast.open("ab") as file:
-            try:
-                while True:
-                    file.write(bytes(_STEP))
-                    file.flush()
-            except OSError:
-                # That was the last of it; closing would try to write the rest once more.
-                file.truncate()
+        # Without a buffer, whose rest would be written once more at the end.
+        with suppress(OSError), self._ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(_STEP))
 
     def clear(self) -> None:
         """Give it back."""

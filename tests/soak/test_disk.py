@@ -37,6 +37,7 @@ class DiskTests(SynchronousTestCase):
         self.disk.mount()
         self.addCleanup(self.disk.unmount)
         self.disk.fill()
+        self.disk.fill()
         full = self.assertRaises(OSError, (self.path / "artifact").write_bytes, b"x")
         self.assertEqual(full.errno, errno.ENOSPC)
         self.disk.clear()
