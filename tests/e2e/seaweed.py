@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,21 @@ class Seaweed:
     _public: Any
 
     async def upload(self, artifact: Artifact) -> None:
-        """Store an artifact under its id."""
+        """
+        Store an artifact under its id, some time before it is deployed.
+
+        Dates in HTTP are whole seconds, and a device may resume only what certainly was there
+        before its link.
+        """
         await self._in_thread(self._private.upload_file, str(artifact.path), _BUCKET, artifact.id)
+
+        async def is_old() -> bool:
+            head = await self._in_thread(self._private.head_object, Bucket=_BUCKET, Key=artifact.id)
+            now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
+            age: timedelta = now - head["LastModified"]
+            return age >= timedelta(seconds=2)
+
+        await until(self._reactor, is_old, "the artifact has been there for a while")
 
     def link(self, artifact_id: str) -> str:
         """Presign a link to an artifact, as a Mender Server does."""
@@ -66,11 +81,9 @@ class Seaweed:
             return False
         return True
 
-    async def _in_thread(
-        self, call: Callable[..., object], *args: object, **kwargs: object
-    ) -> None:
+    async def _in_thread(self, call: Callable[..., Any], *args: object, **kwargs: object) -> Any:
         pool = self._reactor.getThreadPool()
-        await deferToThreadPool(self._reactor, pool, call, *args, **kwargs)
+        return await deferToThreadPool(self._reactor, pool, call, *args, **kwargs)
 
 
 @asynccontextmanager
