@@ -21,6 +21,7 @@ from menderproxy.cache.errors import ArtifactError, ArtifactUnavailable
 from menderproxy.cache.file import ArtifactFile
 from menderproxy.cache.index import Entry, Index
 from menderproxy.cache.inspection import Inspection
+from menderproxy.cache.meta import ArtifactMeta
 from menderproxy.cache.patience import Patience
 from menderproxy.cache.reader import Reader
 from menderproxy.cache.room import Limits, Room
@@ -173,6 +174,18 @@ class ArtifactCache(Service):
         """Whether the artifact is here, or on its way, or here in part."""
         key = url.cache_key
         return key in self.index.entries or key in self._downloads or key in self.index.leftovers
+
+    async def known(self, url: StoreURL) -> ArtifactMeta | None:
+        """
+        What devices may have bytes of, though it can't be had from here any more.
+
+        A disk that fails is no reason to refuse them the rest.
+        """
+        try:
+            return await self._threads.run(self._directory.known, url.cache_key)
+        except OSError as error:
+            self.log.warn("what was in the cache is not known: {error}", error=error)
+            return None
 
     def freshest(self, url: StoreURL) -> StoreURL:
         """The newest link to the same artifact."""

@@ -8,6 +8,7 @@ The cache's directory: which file means what, and how one comes into being safel
     partial/<key>.part        one in flight, as long as what is here of it
     partial/<key>.json        its sidecar, with the offset that is safe on the disk
     quarantine/<key>          an artifact that was found bad, for a look at it; and its sidecar
+    forgotten/<key>.json      the sidecar of one that was deleted
     signature-secret          signs local links when no secret is configured
     lock                      held by the process that owns the directory
 
@@ -28,6 +29,7 @@ import attrs
 from menderproxy.cache.durable import sync_directory, write_safely
 from menderproxy.cache.errors import CacheDirectoryError
 from menderproxy.cache.fallocate import reserve
+from menderproxy.cache.forgotten import Forgotten
 from menderproxy.cache.meta import KEY, ArtifactMeta
 from menderproxy.cache.scan import StoredArtifact, scan
 
@@ -88,6 +90,7 @@ class CacheDirectory:
         self._objects = path / "objects"
         self._partial = path / "partial"
         self._quarantine = path / "quarantine"
+        self._forgotten = Forgotten(path / "forgotten")
         self._boot_id = _boot_id() if boot_id is None else boot_id
         self._lock: int | None = None
 
@@ -100,6 +103,7 @@ class CacheDirectory:
         try:
             for directory in (self.path, self._objects, self._partial, self._quarantine):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._forgotten.make()
             # flock, not lockf: a POSIX lock is lost when *any* descriptor of the file closes.
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -207,9 +211,20 @@ class CacheDirectory:
 
     def remove(self, key: str) -> None:
         """Delete a finished artifact; whoever has it open reads on."""
+        self._forgotten.delete(self.object_path(key))
+
+    def known(self, key: str) -> ArtifactMeta | None:
+        """
+        What devices may have bytes of: the finished artifact, or the last one deleted.
+
+        :raises OSError: the disk fails.
+        """
         path = self.object_path(key)
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
+        if path.exists():
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                meta, _ = ArtifactMeta.from_json(path.with_suffix(".json").read_bytes())
+                return meta
+        return self._forgotten.meta(key)
 
     def save_meta(self, meta: ArtifactMeta) -> None:
         """Write a finished artifact's sidecar anew."""
@@ -227,7 +242,7 @@ class CacheDirectory:
         path = self.object_path(key)
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, self._quarantine / key)
-        path.with_suffix(".json").unlink(missing_ok=True)
+        self._forgotten.delete(path)
 
     def record_quarantine(self, meta: ArtifactMeta, why: str, *, may_be_the_stores: bool) -> bool:
         """
@@ -321,9 +336,7 @@ class CacheDirectory:
 
     def remove_partial(self, key: str) -> None:
         """Delete an artifact in flight."""
-        path = self.partial_path(key)
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
+        self._forgotten.delete(self.partial_path(key))
 
     def publish(self, fd: int, meta: ArtifactMeta) -> None:
         """

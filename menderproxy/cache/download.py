@@ -233,11 +233,22 @@ class Download:
         fd = await self._world.room.create(self.key, remote.length)
         self._held = remote
         # Whoever has bytes of an earlier version may come back for the rest, also when we forgot.
-        self._changed_at = max(self._changed_at, remote.made_before(self._world.now()))
+        self._changed_at = max(
+            self._changed_at,
+            remote.made_before(self._world.now()),
+            await self._replaced_at(remote),
+        )
         meta = None if remote.length is None else self._meta(remote, remote.length)
         self._follow(fd, 0, meta)
         if meta is not None:
             await self._world.disk(self._world.directory.save_partial, meta, 0)
+
+    async def _replaced_at(self, remote: RemoteObject) -> float:
+        """At which time another one that devices were given had made way for this one."""
+        before = await self._world.disk(self._world.directory.known, self.key)
+        if before is None:
+            return 0.0
+        return before.changed_at if before.remote.same_object(remote) else self._world.now()
 
     def _learn_checksums(self, remote: RemoteObject) -> None:
         """Not every answer tells the checksums."""

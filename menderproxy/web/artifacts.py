@@ -134,15 +134,31 @@ class ArtifactsResource(Resource):
             artifact = await self._held(request, self._cache, link)
         except CacheUnusable as error:
             self.log.error("{name}: not cached: {error}", name=link.name, error=error)
-            request.cache_outcome = BYPASS
-            url = self._cache.freshest(link.url)
-            await self._passthrough.send(request, url, self._rules.age(link))
+            await self._send_past(request, self._cache, link)
             return
         request.cache_outcome = artifact.outcome
         try:
             await self._send_cached(request, self._cache, artifact, link)
         finally:
             artifact.close()
+
+    async def _send_past(
+        self, request: GatewayRequest, cache: ArtifactCache, link: ArtifactLink
+    ) -> None:
+        """Send the artifact past the cache, from which the device may have the beginning of it."""
+        request.cache_outcome = BYPASS
+        known = None
+        if is_resume(ranges_wanted(request)):
+            known = await cache.known(link.url)
+            if known is not None and link.issued < known.changed_at:
+                request.abort()
+                return
+        await self._passthrough.send(
+            request,
+            cache.freshest(link.url),
+            self._rules.age(link),
+            None if known is None else known.remote,
+        )
 
     async def _held(
         self, request: GatewayRequest, cache: ArtifactCache, link: ArtifactLink

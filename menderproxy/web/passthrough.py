@@ -55,12 +55,19 @@ class Passthrough:
         self._stall = stall
         self._jitter = jitter
 
-    async def send(self, request: GatewayRequest, url: StoreURL, link_age: float) -> None:
+    async def send(
+        self,
+        request: GatewayRequest,
+        url: StoreURL,
+        link_age: float,
+        known: RemoteObject | None = None,
+    ) -> None:
         """
         Answer one request.
 
         :param link_age: seconds since the device's link was issued. What it resumes was there by
             then: an object that may be younger may be another one.
+        :param known: the object that the beginning of what a device resumes may be of.
         :raises ArtifactError: there is nothing to answer with.
         """
         if request.method == b"HEAD":
@@ -69,8 +76,10 @@ class Passthrough:
         # By a clock that started when the link was issued.
         started = self._clock.seconds() - link_age
         answer = await self._ask(request, url)
-        made_before = answer.remote.made_before(self._clock.seconds() - started)
-        if is_resume(ranges_wanted(request)) and made_before > 0:
+        remote = answer.remote
+        made_before = remote.made_before(self._clock.seconds() - started)
+        replaced = made_before > 0 or not (known is None or known.same_object(remote))
+        if is_resume(ranges_wanted(request)) and replaced:
             answer.body.abort()
             raise ArtifactChanged("the artifact was replaced at the store since the link was made")
         promised = _set_head(request, answer)

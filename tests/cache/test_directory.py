@@ -39,8 +39,10 @@ class DirectoryTestCase(SynchronousTestCase):
             path.with_suffix(".json").write_bytes(sidecar)
 
     def files(self) -> list[Path]:
-        """All files but the lock."""
-        return [path for path in self.path.rglob("*") if path.is_file() and path.name != "lock"]
+        """All files but the lock and what is forgotten."""
+        found = (path for path in self.path.rglob("*") if path.is_file())
+        apart = (self.path / "lock", self.path / "forgotten")
+        return [path for path in found if path not in apart and path.parent not in apart]
 
 
 class ClaimTests(DirectoryTestCase):

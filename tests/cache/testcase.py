@@ -238,9 +238,9 @@ class CacheTestCase(SynchronousTestCase):
         self.assertEqual(len(self.store.requests), before + 1)
 
     def files(self) -> list[str]:
-        """The names of all files below the cache's directory, but for the lock."""
-        found = (path for path in self.path.rglob("*") if path.is_file() and path.name != "lock")
-        return sorted(str(path.relative_to(self.path)) for path in found)
+        """The names of all files in the cache's directory, but for the lock and the forgotten."""
+        found = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
+        return sorted(str(path) for path in found if path.parts[0] not in ("lock", "forgotten"))
 
 
 def open_files(directory: Path) -> list[str]:

@@ -321,12 +321,14 @@ class FakeCache:
     :ivar opening: what :meth:`open` gives.
     :ivar held: the keys of what is here.
     :ivar newest: the newest link, if there is a newer one.
+    :ivar was_here: what :meth:`known` gives.
     """
 
     def __init__(self, opening: FakeArtifact | Exception | None = None):
         self.opened: list[StoreURL] = []
         self.held: set[str] = set()
         self.newest: StoreURL | None = None
+        self.was_here: ArtifactMeta | None = None
         self.waiting: Deferred[FakeArtifact] = Deferred()
         if isinstance(opening, Exception):
             self.waiting = fail(opening)
@@ -340,6 +342,10 @@ class FakeCache:
     def freshest(self, url: StoreURL) -> StoreURL:
         """The newest link."""
         return url if self.newest is None else self.newest
+
+    async def known(self, url: StoreURL) -> ArtifactMeta | None:
+        """What was here."""
+        return self.was_here
 
     async def open(self, url: StoreURL, name: str) -> OpenArtifact:
         """Open it."""

@@ -9,8 +9,10 @@ from menderproxy.cache.errors import (
     ArtifactUnavailable,
     CacheUnusable,
 )
+from menderproxy.cache.meta import ArtifactMeta
 from menderproxy.wire.store_url import StoreURL
 from tests.web.artifact_testcase import DATA, GRACE, LIFETIME, URL, ArtifactTestCase, whole
+from tests.web.device import Device
 from tests.web.fakes import META, FakeAnswer, FakeArtifact, FakeCache, FakeStores
 
 RESUME = (b"Range", b"bytes=5-")
@@ -134,6 +136,50 @@ class ChangedTests(ArtifactTestCase):
         self.now += 10
         reply = self.get(RESUME, link=self.signed(URL)).reply()
         self.assertEqual((reply.status, reply.body), (206, DATA[5:]))
+
+
+class PastTheCacheTests(ArtifactTestCase):
+    """Resumed past the cache: the device may have the beginning from there."""
+
+    def resume(self, meta: ArtifactMeta) -> tuple[FakeAnswer, Device]:
+        """Resume what the cache once had in some version, and can't take now."""
+        answer = FakeAnswer(206, length=5)
+        self.stores = FakeStores((whole(status=206, first=5), answer))
+        cache = FakeCache(CacheUnusable("disk full"))
+        cache.was_here = meta
+        self.serve(cache)
+        return answer, self.get(RESUME)
+
+    def test_another(self) -> None:
+        """The rest of another one is never put behind it."""
+        answer, device = self.resume(attrs.evolve(META, etag='"older"'))
+        self.assertTrue(answer.aborted)
+        self.assert_cut_without_answer(device)
+
+    def test_older_link(self) -> None:
+        """A link from before a change is no more good for it than in the cache."""
+        _, device = self.resume(attrs.evolve(META, changed_at=self.now + 1))
+        self.assertEqual(self.stores.asked, [])
+        self.assert_cut_without_answer(device)
+
+    def test_the_same(self) -> None:
+        """The rest of the same one is passed on."""
+        answer, device = self.resume(META)
+        answer.send(DATA[5:])
+        answer.end()
+        self.assertEqual((device.reply().status, device.reply().body), (206, DATA[5:]))
+
+    def test_start(self) -> None:
+        """Who begins may have another one."""
+        answer = FakeAnswer(200, length=10)
+        self.stores = FakeStores((whole(), answer))
+        cache = FakeCache(CacheUnusable("disk full"))
+        cache.was_here = attrs.evolve(META, etag='"older"', changed_at=self.now + 1)
+        self.serve(cache)
+        device = self.get()
+        answer.send(DATA)
+        answer.end()
+        self.assertEqual(device.reply().body, DATA)
 
 
 class FailureTests(ArtifactTestCase):
