@@ -55,11 +55,12 @@ def documented() -> dict[str, tuple[str, ...]]:
     return rows
 
 
-def promtool(*arguments: str | Path, text: str = "") -> None:
+def promtool(*arguments: str | Path, text: str = "") -> str:
     """
     Let Prometheus's own tool check something.
 
-    :raises AssertionError: it has something to say.
+    :returns: what it says when all is well.
+    :raises AssertionError: it complains.
     """
     program = shutil.which("promtool")
     if program is None:
@@ -69,6 +70,7 @@ def promtool(*arguments: str | Path, text: str = "") -> None:
     )
     if done.returncode or done.stderr:
         raise AssertionError(done.stdout + done.stderr)
+    return done.stdout
 
 
 class ExportedTestCase(MonitoringTestCase):
@@ -189,15 +191,15 @@ class PromtoolTests(ExportedTestCase):
 
     def test_metrics(self) -> None:
         """It has nothing to say against names, types and help of a real scrape."""
-        promtool("check", "metrics", text=self.text())
+        self.assertEqual(promtool("check", "metrics", text=self.text()), "")
 
     def test_rules(self) -> None:
         """It can read the alerts."""
-        promtool("check", "rules", ALERTS)
+        self.assertIn("SUCCESS", promtool("check", "rules", ALERTS))
 
     def test_alerts(self) -> None:
         """They fire when they should, and not when all is well."""
-        promtool("test", "rules", ROOT / "tests" / "alerts_test.yaml")
+        self.assertIn("SUCCESS", promtool("test", "rules", ROOT / "tests" / "alerts_test.yaml"))
 
     def test_queries(self) -> None:
         """It understands each query of the dashboard."""
@@ -209,4 +211,4 @@ class PromtoolTests(ExportedTestCase):
         path = Path(self.mktemp())
         # JSON is YAML.
         path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
-        promtool("check", "rules", path)
+        self.assertIn(f"SUCCESS: {len(rules)} rules found", promtool("check", "rules", path))

@@ -28,7 +28,7 @@ from menderproxy.wire.ranges import parse_range
 from menderproxy.wire.routes import match
 from menderproxy.wire.store_url import StoreURL
 from tests.cache.verification.mender_artifacts import tar
-from tests.fuzz.material import nested
+from tests.wire.auth_requests import PEM
 
 FEW, MANY = 200, 100_000
 DOCUMENTED = (ValueError, ConfigError, RevocationListError)
@@ -188,12 +188,19 @@ class GrowthTests(SynchronousTestCase):
             self.assert_linear(Growth(slow, bytes), "slow")
 
     def test_deep(self) -> None:
-        """Nesting is refused or read, at any depth."""
+        """Nesting is read or refused, at any depth: a little of it is read, and much refused."""
+        read: dict[str, set[int]] = {"inventory": set(), "identity": set()}
         for depth in range(1, 1200, 7):
-            for text in (nested(depth, b"[", b"]"), nested(depth, b'{"a":', b"}")):
-                instructions(text)
+            for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+                value = opening * depth + b"0" + closing * depth
+                instructions(value)
                 with contextlib.suppress(ValueError):
-                    add_attributes(b"[" + text + b"]", {"system": "x"})
-                identity = json.dumps({"id_data": '{"a":' + text.decode() + "}"})
+                    add_attributes(b'[{"name":"x","value":%b}]' % value, {"system": "x"})
+                    read["inventory"].add(depth)
+                identity = {"id_data": '{"a":' + value.decode() + "}", "pubkey": PEM}
                 with contextlib.suppress(ValueError):
-                    AuthRequest.parse(identity.encode())
+                    AuthRequest.parse(json.dumps(identity).encode())
+                    read["identity"].add(depth)
+        for depths in read.values():
+            self.assertIn(1, depths)
+            self.assertLess(max(depths), 1000)

@@ -27,7 +27,7 @@ class ChunkTests(RefusalTestCase):
             b"3\r\nabcd\r\n0\r\n\r\n",
             b"3\r\nabc\n0\r\n\r\n",
         ):
-            self.refused(HEAD + body, 400)
+            self.assert_refused(HEAD + body, 400)
 
     def test_trailers(self) -> None:
         """What follows the last chunk ends here: a header there counts for nobody."""

@@ -34,7 +34,7 @@ class TwoHostsTests(RefusalTestCase):
     def test_different(self) -> None:
         """Two that differ are refused even there."""
         for hosts in (ONE + OTHER, ONE + ONE + OTHER, OTHER + ONE):
-            self.refused(b"GET %b HTTP/1.1\r\n%b\r\n" % (ARTIFACT, hosts), 400)
+            self.assert_refused(b"GET %b HTTP/1.1\r\n%b\r\n" % (ARTIFACT, hosts), 400)
 
     def test_elsewhere(self) -> None:
         """In all other requests two are refused, equal or not, whatever lies between them."""
@@ -42,7 +42,7 @@ class TwoHostsTests(RefusalTestCase):
             for hosts in (ONE + ONE, ONE + OTHER, ONE + b"Accept: x\r\n" + ONE.upper()):
                 for version in (b"1.1", b"1.0"):
                     raw = b"GET %b HTTP/%b\r\n%b\r\n" % (target, version, hosts)
-                    device = self.refused(raw, 400)
+                    device = self.assert_refused(raw, 400)
                     self.assertIn(b"Host", device.reply().body, raw)
 
     def test_forwarded(self) -> None:

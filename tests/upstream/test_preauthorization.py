@@ -237,9 +237,10 @@ class PatienceTests(PreauthorizationTestCase):
             self.clock.advance(60)
         self.preauthorization.outcome(self.request, 200)
         self.preauthorization.outcome(self.request, 401)
-        self.refuse()
-        self.clock.advance(30)
-        self.refuse()
+        for _ in range(2):
+            self.refuse()
+            self.assertNotEqual(self.decisions[-1], Decision.CACHED)
+            self.clock.advance(30)
 
 
 class TroubleTests(PreauthorizationTestCase):

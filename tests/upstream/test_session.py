@@ -154,7 +154,7 @@ class PauseTests(SessionTestCase):
         self.session.refused("a.b.c")
         self.refuse_login()
         self.clock.advance(5)
-        self.login("d.e.f")
+        self.assertEqual(self.login("d.e.f"), "d.e.f")
 
     def test_what_is_said(self) -> None:
         """Log and error name the user and the status, never the password."""

@@ -174,10 +174,12 @@ class CertificateTests(TunnelTestCase, MutualTLSTestCase):
         """A token that was refused belongs to nobody."""
         _, line = self.asking(self.certified(), TOKEN)
         line.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
-        self.tunnel(self.certified(), TOKEN)
+        device, _ = self.tunnel(self.certified(), TOKEN)
+        self.assertFalse(device.cut)
 
     def test_bindings_are_optional(self) -> None:
         """Where tokens are not bound, certificates make no difference."""
         self.serve(None)
-        self.tunnel(self.certified(), TOKEN)
-        self.tunnel(self.certified(), TOKEN)
+        for _ in range(2):
+            device, _ = self.tunnel(self.certified(), TOKEN)
+            self.assertFalse(device.cut)

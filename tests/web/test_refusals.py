@@ -13,7 +13,7 @@ BEHIND = b"GET %b HTTP/1.1\r\nHost: gateway.example\r\n\r\n" % API
 class RefusalTestCase(SiteTestCase):
     """Asks, and looks at how it was refused."""
 
-    def refused(self, raw: bytes, status: int) -> Device:
+    def assert_refused(self, raw: bytes, status: int) -> Device:
         """Send bytes that have to be refused, with nothing of them for the upstream."""
         device = self.device()
         device.send(raw)
@@ -63,7 +63,7 @@ class MalformedTests(RefusalTestCase):
             b"P(T %b HTTP/1.1\r\nHost: g\r\n\r\n" % API,
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         ):
-            self.assertEqual(self.refused(raw, 400).reply()[b"Content-Length"], b"0", raw)
+            self.assertEqual(self.assert_refused(raw, 400).reply()[b"Content-Length"], b"0", raw)
 
     def test_too_large(self) -> None:
         """A head with too many bytes, in one line or in all of them, or too many lines, too."""
@@ -73,7 +73,8 @@ class MalformedTests(RefusalTestCase):
             START + b"".join(b"X-%d: %b\r\n" % (n, b"x" * 1000) for n in range(20)) + b"\r\n",
             START + b"X-Many: x\r\n" * 501 + b"\r\n",
         ):
-            self.assertEqual(self.refused(raw, 400).reply()[b"Content-Length"], b"0", raw[:60])
+            device = self.assert_refused(raw, 400)
+            self.assertEqual(device.reply()[b"Content-Length"], b"0", raw[:60])
 
     def test_strange_requests(self) -> None:
         """A well-formed request that no proxy of this kind takes gets a 400 that says why."""
@@ -90,12 +91,12 @@ class MalformedTests(RefusalTestCase):
             (b"GET /api/devices/v1/./x HTTP/1.1", b"segment"),
             (b"GET /api/devices/v1/\x7f HTTP/1.1", b"byte"),
         ):
-            device = self.refused(line + b"\r\nHost: gateway.example\r\n\r\n", 400)
+            device = self.assert_refused(line + b"\r\nHost: gateway.example\r\n\r\n", 400)
             self.assertIn(why, device.reply().body, line)
 
     def test_no_host(self) -> None:
         """A request with HTTP/1.1 names its host, as the standard says."""
-        device = self.refused(b"GET %b HTTP/1.1\r\nAccept: x\r\n\r\n" % API, 400)
+        device = self.assert_refused(b"GET %b HTTP/1.1\r\nAccept: x\r\n\r\n" % API, 400)
         self.assertIn(b"Host", device.reply().body)
 
     def test_host_forgiven(self) -> None:
@@ -113,14 +114,14 @@ class BodyLimitTests(RefusalTestCase):
         for length in (most + 1, 999_999_999_999):
             head = START + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % length
             for sent in (b"", b"x" * (most + 1)):
-                self.refused(head + sent, 413)
+                self.assert_refused(head + sent, 413)
 
     def test_counted(self) -> None:
         """A chunked body is counted as it comes."""
         half = b"200\r\n%b\r\n" % (b"x" * 0x200)
         head = START + b"Transfer-Encoding: chunked\r\n\r\n"
         for raw in (head + half * 2, head + half * 2 + b"0\r\n\r\n", head + half * 50):
-            self.refused(raw, 413)
+            self.assert_refused(raw, 413)
 
     def test_largest(self) -> None:
         """A body of just the limit passes, announced or chunked."""
