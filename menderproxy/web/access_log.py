@@ -73,7 +73,7 @@ def _described(request: GatewayRequest, seconds: float) -> tuple[str, str]:
     method, version = request.method.decode("ascii"), request.clientproto.decode("ascii")
     path = loggable_path(request.uri)
     status, sent, received = request.code, request.sentLength, request.bytes_received
-    duration, address, route = f"{seconds:.3f}", request.device_address, request.route.value
+    duration, address, route = f"{seconds:.3f}", request.device_address, request.route
     return (
         f"method={method} path={path} status={status} type={version} bytes={sent}"
         f" received={received} time={duration} from={address} route={route}",

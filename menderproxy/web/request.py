@@ -97,7 +97,7 @@ class GatewayRequest(LazyRequest):
     @property
     def device_address(self) -> str:
         """The device's IP address."""
-        return str(getattr(self.client, "host", "")).removeprefix("::ffff:")
+        return self.channel.device_address
 
     # What it gets
 

@@ -19,8 +19,8 @@ class BadTarget(ValueError):
     """A request target that must be answered with 400 and never forwarded."""
 
 
-class Route(enum.Enum):
-    """A kind of request; the value is its label in the metrics."""
+class Route(enum.StrEnum):
+    """A kind of request, by its label in the metrics."""
 
     ALIVE = "alive"
     READY = "ready"

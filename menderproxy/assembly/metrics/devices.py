@@ -35,7 +35,7 @@ def request_instruments(site: GatewaySite) -> tuple[Instrument, ...]:
             "http_requests_broken_off_total",
             "Requests whose connection was lost, or cut, before the answer's end.",
             ("route",),
-            lambda: {(route.value,): statistics.broken_off[route] for route in Route},
+            lambda: {(route,): statistics.broken_off[route] for route in Route},
         ),
         gauge(
             "http_requests_under_way",
@@ -77,4 +77,4 @@ def connection_instruments(sources: Sources) -> tuple[Instrument, ...]:
 
 
 def _by_exchange(counts: Mapping[Exchange, int]) -> Values:
-    return {(kind.method, kind.code, kind.route.value): count for kind, count in counts.items()}
+    return {(kind.method, kind.code, kind.route): count for kind, count in counts.items()}
