@@ -17,6 +17,9 @@ _CONFIGURATION = """\
   }}
 }}
 (proxy) {{
+  log {{
+    output file {directory}/access.log
+  }}
   reverse_proxy https://{origin}:443 {{
     transport http {{
       versions 1.1
@@ -52,6 +55,7 @@ def _configure(site: Site) -> list[str]:
         certificate=site.certificate,
         key=site.key,
         ca=site.ca,
+        directory=site.directory,
         mutual=_MUTUAL.format(ca=site.ca) if site.mutual else "",
     )
     home = f"HOME={site.directory}"

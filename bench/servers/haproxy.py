@@ -10,8 +10,11 @@ _CONFIGURATION = """\
 global
   nbthread 1
   maxconn 8192
+  log stdout format raw local0
 defaults
   mode http
+  log global
+  option httplog
   timeout connect 10s
   timeout client 60s
   timeout server 60s
