@@ -32,6 +32,13 @@ class Habit:
 
 STEADY = Habit()
 
+LONGEST_SLEEP = 12.0
+"""
+Seconds; less than a revoked device may take to be cut.
+
+When it wakes up it takes what lies in its own socket, which nobody can take back.
+"""
+
 
 def any_habit(dice: Random, length: int) -> Habit:
     """
@@ -47,7 +54,7 @@ def any_habit(dice: Random, length: int) -> Habit:
     amount = int(dice.uniform(0, 0.9) * length)
     if number < 0.93:
         return Habit(quits_after=amount)
-    return Habit(sleeps_after=amount, sleep=dice.uniform(2, 20))
+    return Habit(sleeps_after=amount, sleep=dice.uniform(2, LONGEST_SLEEP))
 
 
 class HabitualResponse(proxyForInterface(IResponse)):  # type: ignore[misc]

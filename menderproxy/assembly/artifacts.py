@@ -72,7 +72,7 @@ def artifact_rooms(
     uplink = _uplink(proxy.artifacts_cache, reactor, Stores(agent, whitelist))
     directory, cache = None, None
     if proxy.artifacts_cache.enabled:
-        directory = CacheDirectory(Path(proxy.artifacts_cache.path))
+        directory = CacheDirectory(Path(proxy.artifacts_cache.path), now=world.now)
         inspector = _inspector(proxy.artifacts_cache, reactor, directory, quiet_threads)
         cache = _cache(proxy.artifacts_cache, reactor, world, directory, threads, uplink, inspector)
     signer = LinkSigner(

@@ -15,13 +15,13 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from menderproxy.cache.deleted import KnownVersion
 from menderproxy.cache.directory import CacheDirectory
 from menderproxy.cache.download import Download
 from menderproxy.cache.errors import ArtifactError, ArtifactUnavailable
 from menderproxy.cache.file import ArtifactFile
 from menderproxy.cache.index import Entry, Index
 from menderproxy.cache.inspection import Inspection
-from menderproxy.cache.meta import ArtifactMeta
 from menderproxy.cache.patience import Patience
 from menderproxy.cache.reader import Reader
 from menderproxy.cache.room import Limits, Room
@@ -175,9 +175,9 @@ class ArtifactCache(Service):
         key = url.cache_key
         return key in self.index.entries or key in self._downloads or key in self.index.leftovers
 
-    async def known(self, url: StoreURL) -> ArtifactMeta | None:
+    async def known(self, url: StoreURL) -> KnownVersion | None:
         """
-        What devices may have bytes of, though it can't be had from here any more.
+        What devices may have bytes of from here.
 
         A disk that fails is no reason to refuse them the rest.
         """

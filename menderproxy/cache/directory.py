@@ -8,7 +8,7 @@ The cache's directory: which file means what, and how one comes into being safel
     partial/<key>.part        one in flight, as long as what is here of it
     partial/<key>.json        its sidecar, with the offset that is safe on the disk
     quarantine/<key>          an artifact that was found bad, for a look at it; and its sidecar
-    forgotten/<key>.json      the sidecar of one that was deleted
+    deleted/<key>.json        the sidecar of the last one that was deleted
     signature-secret          signs local links when no secret is configured
     lock                      held by the process that owns the directory
 
@@ -20,16 +20,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from secrets import token_bytes
 
 import attrs
 
+from menderproxy.cache.deleted import DeletedArtifacts, KnownVersion
 from menderproxy.cache.durable import sync_directory, write_safely
 from menderproxy.cache.errors import CacheDirectoryError
 from menderproxy.cache.fallocate import reserve
-from menderproxy.cache.forgotten import Forgotten
 from menderproxy.cache.meta import KEY, ArtifactMeta
 from menderproxy.cache.scan import StoredArtifact, scan
 
@@ -83,14 +84,17 @@ class CacheDirectory:
     :param boot_id: tells one boot of the machine from another. Within a boot the page cache
         keeps what a killed process wrote, so a partial file's own length counts; after a
         reboot only what was synced does.
+    :param now: Unix time.
     """
 
-    def __init__(self, path: Path, boot_id: str | None = None):
+    def __init__(
+        self, path: Path, boot_id: str | None = None, now: Callable[[], float] = time.time
+    ):
         self.path = path
         self._objects = path / "objects"
         self._partial = path / "partial"
         self._quarantine = path / "quarantine"
-        self._forgotten = Forgotten(path / "forgotten")
+        self._deleted = DeletedArtifacts(path / "deleted", now)
         self._boot_id = _boot_id() if boot_id is None else boot_id
         self._lock: int | None = None
 
@@ -103,7 +107,7 @@ class CacheDirectory:
         try:
             for directory in (self.path, self._objects, self._partial, self._quarantine):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._forgotten.make()
+            self._deleted.make()
             # flock, not lockf: a POSIX lock is lost when *any* descriptor of the file closes.
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -117,6 +121,8 @@ class CacheDirectory:
             os.close(lock)
             raise CacheDirectoryError(f"{self.path}: can't be locked: {error.strerror}") from None
         self._lock = lock
+        with contextlib.suppress(OSError):
+            self._deleted.limit()
 
     def secret(self) -> bytes:
         """
@@ -164,6 +170,8 @@ class CacheDirectory:
         self.remove(key)
         self.remove_partial(key)
         (self._quarantine / key).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._deleted.limit()
 
     def free_space(self) -> Space:
         """
@@ -211,20 +219,20 @@ class CacheDirectory:
 
     def remove(self, key: str) -> None:
         """Delete a finished artifact; whoever has it open reads on."""
-        self._forgotten.delete(self.object_path(key))
+        self._deleted.delete(self.object_path(key))
 
-    def known(self, key: str) -> ArtifactMeta | None:
+    def known(self, key: str) -> KnownVersion | None:
         """
-        What devices may have bytes of: the finished artifact, or the last one deleted.
+        What devices may have bytes of: what is in flight, finished, or was deleted last.
 
         :raises OSError: the disk fails.
         """
-        path = self.object_path(key)
-        if path.exists():
-            with contextlib.suppress(FileNotFoundError, ValueError):
-                meta, _ = ArtifactMeta.from_json(path.with_suffix(".json").read_bytes())
-                return meta
-        return self._forgotten.meta(key)
+        for path in (self.partial_path(key), self.object_path(key)):
+            if path.exists():
+                with contextlib.suppress(FileNotFoundError, ValueError):
+                    meta, _ = ArtifactMeta.from_json(path.with_suffix(".json").read_bytes())
+                    return KnownVersion(meta)
+        return self._deleted.last(key)
 
     def save_meta(self, meta: ArtifactMeta) -> None:
         """Write a finished artifact's sidecar anew."""
@@ -242,7 +250,7 @@ class CacheDirectory:
         path = self.object_path(key)
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, self._quarantine / key)
-        self._forgotten.delete(path)
+        self._deleted.delete(path)
 
     def record_quarantine(self, meta: ArtifactMeta, why: str, *, may_be_the_stores: bool) -> bool:
         """
@@ -334,9 +342,13 @@ class CacheDirectory:
         path = self.partial_path(meta.key).with_suffix(".json")
         write_safely(path, meta.to_json(durable=durable, boot_id=self._boot_id))
 
-    def remove_partial(self, key: str) -> None:
-        """Delete an artifact in flight."""
-        self._forgotten.delete(self.partial_path(key))
+    def remove_partial(self, key: str, changed_at: float | None = None) -> None:
+        """
+        Delete an artifact in flight.
+
+        :param changed_at: what is to be known of it from now on (see :class:`ArtifactMeta`).
+        """
+        self._deleted.delete(self.partial_path(key), changed_at)
 
     def publish(self, fd: int, meta: ArtifactMeta) -> None:
         """

@@ -230,25 +230,28 @@ class Download:
             await self._start_over("the store sends another object")
         if self._world.condemns(self.key, remote.etag, remote.length):
             raise ArtifactUnavailable("the store still has the version that was found bad")
-        fd = await self._world.room.create(self.key, remote.length)
-        self._held = remote
-        # Whoever has bytes of an earlier version may come back for the rest, also when we forgot.
+        # Whoever has bytes of an earlier version may come back for the rest.
         self._changed_at = max(
             self._changed_at,
             remote.made_before(self._world.now()),
             await self._replaced_at(remote),
         )
+        fd = await self._world.room.create(self.key, remote.length)
+        self._held = remote
         meta = None if remote.length is None else self._meta(remote, remote.length)
         self._follow(fd, 0, meta)
         if meta is not None:
             await self._world.disk(self._world.directory.save_partial, meta, 0)
 
     async def _replaced_at(self, remote: RemoteObject) -> float:
-        """At which time another one that devices were given had made way for this one."""
+        """The time until which devices may have been given another one."""
         before = await self._world.disk(self._world.directory.known, self.key)
         if before is None:
             return 0.0
-        return before.changed_at if before.remote.same_object(remote) else self._world.now()
+        if before.meta.remote.same_object(remote):
+            return before.meta.changed_at
+        # Our clock may have been set back since.
+        return max(self._world.now(), before.until or 0.0, before.meta.changed_at)
 
     def _learn_checksums(self, remote: RemoteObject) -> None:
         """Not every answer tells the checksums."""
@@ -319,9 +322,10 @@ class Download:
     async def _start_over(self, why: str) -> None:
         """Drop what is here; whoever has bytes of it is cut off."""
         self.log.warn("{name}: starting over: {why}", name=self.name, why=why)
+        changed_at = None
         if self._expected_length() is not None:
-            self._changed_at = self._world.now()
-        await self._drop(ArtifactChanged(why), keep=False)
+            self._changed_at = changed_at = self._world.now()
+        await self._drop(ArtifactChanged(why), keep=False, changed_at=changed_at)
         self._held, self._ended = None, False
 
     async def _closed(self, error: Exception) -> ArtifactError:
@@ -340,11 +344,14 @@ class Download:
             deferred.errback(reason)
         return reason
 
-    async def _drop(self, reason: ArtifactError, *, keep: bool) -> None:
+    async def _drop(
+        self, reason: ArtifactError, *, keep: bool, changed_at: float | None = None
+    ) -> None:
         """
         Let go of what is here.
 
         :param keep: it stays on the disk, to go on with another time, if that can be done.
+        :param changed_at: what is to be known of it if it does not.
         """
         part, self._part = self._part, None
         kept = part is not None and await part.close(reason, sync=keep)
@@ -352,7 +359,8 @@ class Download:
             if kept:
                 await self._world.room.leave(self.key)
             else:
-                await self._world.disk(self._world.directory.remove_partial, self.key)
+                remove = self._world.directory.remove_partial
+                await self._world.disk(remove, self.key, changed_at)
         except CacheUnusable as error:
             self.log.warn("{name}: {error}", name=self.name, error=error)
 
@@ -372,7 +380,7 @@ class Download:
         """
         Park until a device brings a newer link: they get one with each poll.
 
-        A link that was good for some bytes is tried again as well. Stores refuse one for a moment,
+        Once there are bytes, the old one is tried again as well. Stores refuse one for a moment,
         too, and when all devices hang on this download nobody is left to poll.
         """
         self._lifecycle.broke()

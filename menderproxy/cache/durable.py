@@ -10,7 +10,7 @@ def write_safely(path: Path, content: bytes) -> None:
     """
     Replace a small file so that either the old or the new content survives a power cut.
 
-    :raises OSError: it can't be done; the old content stays, and nothing else.
+    :raises OSError: it can't be done; one of both is there all the same, and nothing else.
     """
     temporary = path.with_name(f"{path.name}.tmp")
     try:

@@ -38,7 +38,7 @@ TLS_1_3 = (
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
 )
-"""The ciphers of TLS 1.3, of which it knows no others that were for networks like these."""
+"""The ciphers of TLS 1.3; it has two more, for devices too small for a whole tag of 16 bytes."""
 
 MODERN = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -52,8 +52,8 @@ MODERN = (
 Those of TLS 1.2: forward secrecy and authenticated encryption, no CBC, no RSA key exchange.
 
 Of these, as of TLS 1.3's, AES with 128 bits comes first: nobody can break it either, each byte
-costs a fifth less, and a handshake a tenth, for processors have instructions for SHA-256 and not
-for SHA-384.
+costs a fifth less, and a handshake a tenth, for most processors have instructions for SHA-256 and
+not for SHA-384.
 """
 
 LEGACY = (

@@ -16,8 +16,9 @@ class Deadline:
     it is as long as it rings too early, and is set again when it does.
 
     :ivar expired: called at that time, unless it was moved or called off.
-    :param soonest: seconds after which the first timer rings, however far away the deadline is.
-        What has ended by then had a nearer one before its end, for which none is set again.
+    :param soonest: seconds after which a timer that is set rings at the latest, however far away
+        the deadline is. So a nearer deadline, such as comes with the end of a connection, seldom
+        needs another one.
     """
 
     __slots__ = ("_at", "_clock", "_rings_at", "_soonest", "_timer", "expired")

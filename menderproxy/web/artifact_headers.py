@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from menderproxy.web.request import GatewayRequest
-from menderproxy.wire.ranges import ByteRange, if_range_holds
+from menderproxy.wire.ranges import ByteRange, if_range_holds, is_resume
 
 MEDIA_TYPE = b"application/vnd.mender-artifact"
 
@@ -19,6 +19,11 @@ def ranges_hold(request: GatewayRequest, etag: str | None, last_modified: str | 
     """Whether this is the object whose ranges the request means."""
     values = request.requestHeaders.getRawHeaders(b"if-range", [])
     return if_range_holds(values, etag, last_modified)
+
+
+def resumes_blindly(request: GatewayRequest) -> bool:
+    """Whether the device goes on with what it has, without a word about what that is."""
+    return is_resume(ranges_wanted(request)) and not request.values(b"if-range")
 
 
 def set_artifact_headers(

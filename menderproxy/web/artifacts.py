@@ -17,6 +17,7 @@ from menderproxy.web.answers import answer_error, answer_later
 from menderproxy.web.artifact_headers import (
     ranges_hold,
     ranges_wanted,
+    resumes_blindly,
     set_artifact_headers,
     set_range_headers,
 )
@@ -65,9 +66,20 @@ class LinkRules:
             raise LinkError(f"{link.url.host} is not in DomainWhitelist")
         return link
 
+    def issued(self, link: ArtifactLink) -> float:
+        """
+        Tell since when a link is in the world, or may be.
+
+        One from the future was issued by a clock that was ahead: it may be as old as links get.
+        """
+        now = self.now()
+        if link.issued <= now:
+            return link.issued
+        return now - (link.expires - link.issued) - self.resume_grace
+
     def age(self, link: ArtifactLink) -> float:
-        """For how many seconds a link has been in the world."""
-        return self.now() - link.issued
+        """For how many seconds a link has been in the world, or may have been."""
+        return self.now() - self.issued(link)
 
 
 class ArtifactsResource(Resource):
@@ -111,7 +123,7 @@ class ArtifactsResource(Resource):
         resumed = is_resume(ranges_wanted(request))
         try:
             link = self._rules.check(
-                request.uri, resumes=lambda link: resumed and self._knows(link)
+                request.uri, resumes=lambda link: resumed and self._holds(link)
             )
         except LinkError as error:
             self.log.warn("link refused: {error}", error=error)
@@ -122,7 +134,7 @@ class ArtifactsResource(Resource):
         except (ArtifactError, OSError) as error:
             self._fail(request, error, resumed=resumed)
 
-    def _knows(self, link: ArtifactLink) -> bool:
+    def _holds(self, link: ArtifactLink) -> bool:
         return self._cache is None or self._cache.holds(link.url)
 
     async def _send(self, request: GatewayRequest, link: ArtifactLink) -> None:
@@ -147,18 +159,16 @@ class ArtifactsResource(Resource):
     ) -> None:
         """Send the artifact past the cache, from which the device may have the beginning of it."""
         request.cache_outcome = BYPASS
-        known = None
-        if is_resume(ranges_wanted(request)):
-            known = await cache.known(link.url)
-            if known is not None and link.issued < known.changed_at:
+        known = await cache.known(link.url) if resumes_blindly(request) else None
+        issued, begun = self._rules.issued(link), None
+        if known is not None:
+            if issued < known.meta.changed_at:
                 request.abort()
                 return
-        await self._passthrough.send(
-            request,
-            cache.freshest(link.url),
-            self._rules.age(link),
-            None if known is None else known.remote,
-        )
+            if known.until is None or issued < known.until:
+                begun = known.meta.remote
+        url, age = cache.freshest(link.url), self._rules.age(link)
+        await self._passthrough.send(request, url, age, begun)
 
     async def _held(
         self, request: GatewayRequest, cache: ArtifactCache, link: ArtifactLink
@@ -184,7 +194,7 @@ class ArtifactsResource(Resource):
         ranges = ranges_wanted(request)
         if not ranges_hold(request, meta.etag, meta.last_modified):
             ranges = []
-        if is_resume(ranges) and link.issued < meta.changed_at:
+        if resumes_blindly(request) and self._rules.issued(link) < meta.changed_at:
             # What the device has a part of may be another version than ours.
             request.abort()
             return

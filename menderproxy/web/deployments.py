@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from menderproxy.upstream.answer import Answer
-from menderproxy.web.forward import DeviceProxy, MenderServer
+from menderproxy.web.forward import ABOUT_THE_BYTES, DeviceProxy, MenderServer
 from menderproxy.web.prefix import Prefix
 from menderproxy.web.relink import Relinker
 from menderproxy.web.request import GatewayRequest
@@ -14,8 +14,7 @@ from menderproxy.wire.compression import gunzip
 
 MAX_INSTRUCTIONS = 1024 * 1024
 
-# They speak of the bytes that came.
-OUTDATED = frozenset((b"content-encoding", b"content-md5", b"content-digest", b"digest", b"etag"))
+OUTDATED = ABOUT_THE_BYTES | {b"etag"}
 
 Rewrite = Callable[[bytes, Callable[[str, str], str | None]], bytes | None]
 

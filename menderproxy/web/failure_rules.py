@@ -7,11 +7,13 @@ what is wrong                         to a first request     to a resumed one   
 store unreachable, broken off,        held, then closed      held, then closed      held, then cut
 stalled, 408, 425, 429, 5xx
 link refused (400, 401, 403)          held for a fresher     held for a fresher     held for one,
-                                      link, then the status  link, then closed      then cut
+                                      link, then the status  link, then closed      or till it is
+                                                                                    taken again,
+                                                                                    then cut
 nothing there (404, 410)              the status             the status             cut
 any other error of the store          the status             closed                 cut
-another object there now              the new one            closed, if the link    cut
-                                                             is from before
+another object there now              the new one            closed, if what was    cut
+                                                             begun may be the old
 wrong bytes (checksum)                held for the right     held for the right     cut before the
                                       ones, then closed      ones, then closed      last byte
 our disk full or broken               from the store         from the store         from the store

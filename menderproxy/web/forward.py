@@ -26,10 +26,11 @@ from menderproxy.wire.headers import forwarded_request_headers, returned_respons
 GATHERED = 1024 * 1024
 LONGEST_PHRASE = 64
 
-# They speak of the bytes that the device sent.
-OUTDATED = frozenset(
+ABOUT_THE_BYTES = frozenset(
     (b"content-encoding", b"content-md5", b"content-digest", b"repr-digest", b"digest")
 )
+"""Headers that aren't true any more when the body is another one."""
+
 COMPRESSION = frozenset((b"accept-encoding",))
 
 
@@ -94,7 +95,7 @@ class DeviceProxy(proxy.ReverseProxyResource):
         if plain:
             without |= COMPRESSION
         if body is not None:
-            without |= OUTDATED
+            without |= ABOUT_THE_BYTES
         headers = forwarded_request_headers(
             request.raw_headers,
             host=self.mender.authority,

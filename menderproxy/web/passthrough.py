@@ -19,12 +19,13 @@ from menderproxy.upstream.uplink import Uplink
 from menderproxy.web.artifact_headers import (
     ranges_hold,
     ranges_wanted,
+    resumes_blindly,
     set_artifact_headers,
     set_range_headers,
 )
 from menderproxy.web.relay import Relay
 from menderproxy.web.request import GatewayRequest
-from menderproxy.wire.ranges import ByteRange, is_resume, only_range
+from menderproxy.wire.ranges import ByteRange, only_range
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
 
@@ -60,14 +61,14 @@ class Passthrough:
         request: GatewayRequest,
         url: StoreURL,
         link_age: float,
-        known: RemoteObject | None = None,
+        begun: RemoteObject | None = None,
     ) -> None:
         """
         Answer one request.
 
         :param link_age: seconds since the device's link was issued. What it resumes was there by
             then: an object that may be younger may be another one.
-        :param known: the object that the beginning of what a device resumes may be of.
+        :param begun: the object that the beginning of what a device resumes is of, if we know.
         :raises ArtifactError: there is nothing to answer with.
         """
         if request.method == b"HEAD":
@@ -78,8 +79,8 @@ class Passthrough:
         answer = await self._ask(request, url)
         remote = answer.remote
         made_before = remote.made_before(self._clock.seconds() - started)
-        replaced = made_before > 0 or not (known is None or known.same_object(remote))
-        if is_resume(ranges_wanted(request)) and replaced:
+        replaced = made_before > 0 or not (begun is None or begun.same_object(remote))
+        if resumes_blindly(request) and replaced:
             answer.body.abort()
             raise ArtifactChanged("the artifact was replaced at the store since the link was made")
         promised = _set_head(request, answer)

@@ -20,12 +20,15 @@ _SECRETS = (
         ),
         HIDDEN,
     ),
-    # The user and password of a URL.
-    (re.compile(r"(?<=://)[^\s/?#@\"']*@"), f"{HIDDEN}@"),
+    # The user and password of a URL; a password may hold what looks like the end of its host.
+    (re.compile(r"(?<=://)[^\s\"'<>]*@"), f"{HIDDEN}@"),
     # The query of a URL: presigned links have their signature there, and local ones too.
     (re.compile(r"((?:https?://|/artifacts/)[^\s?\"'<>]*\?)[^\s\"'<>]+"), rf"\1{HIDDEN}"),
-    # Tokens and passwords, with the word before them.
-    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {HIDDEN}"),
+    # Tokens and passwords, with the word before them; but neither Basic Constraints nor others.
+    (
+        re.compile(r"\b((?i:Bearer|Basic))\s+(?![A-Z]?[a-z]+\b)[A-Za-z0-9._~+/=-]{8,}"),
+        rf"\1 {HIDDEN}",
+    ),
     # A token by itself: three parts in base64url, of which the first is a JSON object.
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), HIDDEN),
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from menderproxy.cache import deleted
 from menderproxy.cache.directory import CacheDirectory
 from menderproxy.cache.errors import CacheDirectoryError
 from menderproxy.cache.meta import ArtifactMeta
@@ -39,9 +40,9 @@ class DirectoryTestCase(SynchronousTestCase):
             path.with_suffix(".json").write_bytes(sidecar)
 
     def files(self) -> list[Path]:
-        """All files but the lock and what is forgotten."""
+        """All files but the lock and what is kept of deleted ones."""
         found = (path for path in self.path.rglob("*") if path.is_file())
-        apart = (self.path / "lock", self.path / "forgotten")
+        apart = (self.path / "lock", self.path / "deleted")
         return [path for path in found if path not in apart and path.parent not in apart]
 
 
@@ -51,6 +52,19 @@ class ClaimTests(DirectoryTestCase):
     def test_private(self) -> None:
         """Nobody else may look into it."""
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o700)
+
+    def test_second_owner_clears_nothing_away(self) -> None:
+        """What the first one keeps of deleted artifacts is not the second one's to limit."""
+        self.patch(deleted, "MOST", 1)
+        for number in range(5):
+            (self.path / "deleted" / f"{number}").touch()
+        other = CacheDirectory(self.path)
+        self.assertRaises(CacheDirectoryError, other.claim)
+        self.assertEqual(len(list((self.path / "deleted").iterdir())), 5)
+        self.directory.release()
+        other.claim()
+        other.release()
+        self.assertEqual(len(list((self.path / "deleted").iterdir())), 1)
 
     def test_second_owner(self) -> None:
         """A second process is refused in one line that names the directory."""

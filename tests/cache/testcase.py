@@ -145,19 +145,23 @@ class CacheTestCase(SynchronousTestCase):
     def start(self) -> None:
         """Start a process on the directory."""
         self.threads = SteppedThreads()
-        self.directory = CacheDirectory(self.path, self.boot_id)
+        self.directory = CacheDirectory(self.path, self.boot_id, self.now)
         self.cache = ArtifactCache(
             self.clock,
             self.directory,
             self.threads,
             self.store.fetch,
-            now=lambda: self.today + self.clock.seconds(),
+            now=self.now,
             jitter=lambda: self.jitter,
             patience=PATIENCE,
             limits=self.limits,
             inspector=self.inspector,
         )
         self.cache.startService()
+
+    def now(self) -> float:
+        """Unix time."""
+        return self.today + self.clock.seconds()
 
     def stop(self) -> None:
         """Stop the process."""
@@ -238,9 +242,9 @@ class CacheTestCase(SynchronousTestCase):
         self.assertEqual(len(self.store.requests), before + 1)
 
     def files(self) -> list[str]:
-        """The names of all files in the cache's directory, but for the lock and the forgotten."""
+        """The names of all files in the cache's directory, but for lock and deleted ones."""
         found = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
-        return sorted(str(path) for path in found if path.parts[0] not in ("lock", "forgotten"))
+        return sorted(str(path) for path in found if path.parts[0] not in ("lock", "deleted"))
 
 
 def open_files(directory: Path) -> list[str]:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from menderproxy.cache.artifacts import ArtifactCache, OpenArtifact, Outcome
+from menderproxy.cache.deleted import KnownVersion
 from menderproxy.cache.meta import ArtifactMeta
 from menderproxy.cache.reader import Reader
 from menderproxy.upstream.agent import Agent
@@ -328,7 +329,7 @@ class FakeCache:
         self.opened: list[StoreURL] = []
         self.held: set[str] = set()
         self.newest: StoreURL | None = None
-        self.was_here: ArtifactMeta | None = None
+        self.was_here: KnownVersion | None = None
         self.waiting: Deferred[FakeArtifact] = Deferred()
         if isinstance(opening, Exception):
             self.waiting = fail(opening)
@@ -343,7 +344,7 @@ class FakeCache:
         """The newest link."""
         return url if self.newest is None else self.newest
 
-    async def known(self, url: StoreURL) -> ArtifactMeta | None:
+    async def known(self, url: StoreURL) -> KnownVersion | None:
         """What was here."""
         return self.was_here
 

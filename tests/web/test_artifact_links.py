@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from menderproxy.cache.deleted import KnownVersion
 from menderproxy.cache.errors import (
     ArtifactRefused,
     ArtifactUnavailable,
@@ -11,7 +12,7 @@ from menderproxy.cache.errors import (
 )
 from menderproxy.cache.meta import ArtifactMeta
 from menderproxy.wire.store_url import StoreURL
-from tests.web.artifact_testcase import DATA, GRACE, LIFETIME, URL, ArtifactTestCase, whole
+from tests.web.artifact_testcase import DATA, ETAG, GRACE, LIFETIME, URL, ArtifactTestCase, whole
 from tests.web.device import Device
 from tests.web.fakes import META, FakeAnswer, FakeArtifact, FakeCache, FakeStores
 
@@ -131,6 +132,21 @@ class ChangedTests(ArtifactTestCase):
         for headers in ((), ((b"Range", b"bytes=0-"),), (RESUME, (b"If-Range", b'"old"'))):
             self.assertEqual(self.get(*headers).reply().body, DATA)
 
+    def test_told_by_the_device(self) -> None:
+        """Who says itself that it has a part of the new object gets the rest of it."""
+        reply = self.get(RESUME, (b"If-Range", ETAG.encode())).reply()
+        self.assertEqual((reply.status, reply.body), (206, DATA[5:]))
+
+    def test_link_from_the_future(self) -> None:
+        """A link by a clock that was ahead may be older than it says, as old as links get."""
+        self.now += 7200
+        link = self.signed(URL)
+        self.now -= 7200 - 20
+        self.assert_cut_without_answer(self.get(RESUME, link=link))
+        meta = attrs.evolve(META, changed_at=self.now - LIFETIME - GRACE)
+        self.serve(FakeCache(FakeArtifact(DATA, meta)))
+        self.assertEqual(self.get(RESUME, link=link).reply().status, 206)
+
     def test_newer_link(self) -> None:
         """A resume with a link issued since then is one of the new object."""
         self.now += 10
@@ -141,20 +157,23 @@ class ChangedTests(ArtifactTestCase):
 class PastTheCacheTests(ArtifactTestCase):
     """Resumed past the cache: the device may have the beginning from there."""
 
-    def resume(self, meta: ArtifactMeta) -> tuple[FakeAnswer, Device]:
-        """Resume what the cache once had in some version, and can't take now."""
+    def resume(
+        self, meta: ArtifactMeta, until: float | None = None, *headers: tuple[bytes, bytes]
+    ) -> tuple[FakeAnswer, Device]:
+        """Resume what the cache had in some version until some time, and can't take now."""
         answer = FakeAnswer(206, length=5)
         self.stores = FakeStores((whole(status=206, first=5), answer))
         cache = FakeCache(CacheUnusable("disk full"))
-        cache.was_here = meta
+        cache.was_here = KnownVersion(meta, until)
         self.serve(cache)
-        return answer, self.get(RESUME)
+        return answer, self.get(RESUME, *headers)
 
     def test_another(self) -> None:
         """The rest of another one is never put behind it."""
-        answer, device = self.resume(attrs.evolve(META, etag='"older"'))
-        self.assertTrue(answer.aborted)
-        self.assert_cut_without_answer(device)
+        for until in (None, self.now + 1):
+            answer, device = self.resume(attrs.evolve(META, etag='"older"'), until)
+            self.assertTrue(answer.aborted)
+            self.assert_cut_without_answer(device)
 
     def test_older_link(self) -> None:
         """A link from before a change is no more good for it than in the cache."""
@@ -164,7 +183,19 @@ class PastTheCacheTests(ArtifactTestCase):
 
     def test_the_same(self) -> None:
         """The rest of the same one is passed on."""
-        answer, device = self.resume(META)
+        self.assert_passed_on(*self.resume(META))
+
+    def test_newer_link(self) -> None:
+        """A link that is younger than the deletion of another one was never used for that."""
+        self.assert_passed_on(*self.resume(attrs.evolve(META, etag='"older"'), self.now))
+
+    def test_told_by_the_device(self) -> None:
+        """Who says itself what it has a part of is believed."""
+        meta = attrs.evolve(META, changed_at=self.now + 1)
+        self.assert_passed_on(*self.resume(meta, None, (b"If-Range", ETAG.encode())))
+
+    def assert_passed_on(self, answer: FakeAnswer, device: Device) -> None:
+        """The device gets the rest from the store."""
         answer.send(DATA[5:])
         answer.end()
         self.assertEqual((device.reply().status, device.reply().body), (206, DATA[5:]))
@@ -174,7 +205,7 @@ class PastTheCacheTests(ArtifactTestCase):
         answer = FakeAnswer(200, length=10)
         self.stores = FakeStores((whole(), answer))
         cache = FakeCache(CacheUnusable("disk full"))
-        cache.was_here = attrs.evolve(META, etag='"older"', changed_at=self.now + 1)
+        cache.was_here = KnownVersion(attrs.evolve(META, etag='"older"', changed_at=self.now + 1))
         self.serve(cache)
         device = self.get()
         answer.send(DATA)

@@ -110,6 +110,15 @@ class PassthroughTests(ArtifactTestCase):
             answer.end()
             self.assertEqual(device.reply().body, DATA[5:])
 
+    def test_told_by_the_device(self) -> None:
+        """Who says itself what it has a part of is believed, however young that is."""
+        answer = FakeAnswer(206, length=5)
+        self.store_gives((attrs.evolve(whole(status=206, first=5), age=0.0), answer))
+        device = self.get(RESUME, (b"If-Range", ETAG.encode()))
+        answer.send(DATA[5:])
+        answer.end()
+        self.assertEqual((device.reply().status, device.reply().body), (206, DATA[5:]))
+
     def test_begins_with_another(self) -> None:
         """Who begins only now may have whatever is there."""
         answer = FakeAnswer(200, length=10)

@@ -29,11 +29,12 @@ class HiddenTests(SynchronousTestCase):
         )
 
     def test_users(self) -> None:
-        """The user and password of a proxy."""
-        self.check(
-            "proxy http://joe:secret@proxy.example:3128 refused",
-            "proxy http://[hidden]@proxy.example:3128 refused",
-        )
+        """The user and password of a proxy, whatever is in it."""
+        for password in ("secret", "s@cret", "sec/ret", "s?cr#t", "%5B"):
+            self.check(
+                f"proxy http://joe:{password}@proxy.example:3128 refused",
+                "proxy http://[hidden]@proxy.example:3128 refused",
+            )
 
     def test_tokens(self) -> None:
         """Tokens, with or without the word before them."""
@@ -59,6 +60,8 @@ class ShownTests(SynchronousTestCase):
         for text in (
             "https://mender.example answers with a redirect (302): is UpstreamServer.URL right?",
             "the bearer of bad news",
+            "basic authentication failed",
+            "Basic Constraints of CA cert not marked critical",
             "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
             "release-2: going on at 4096",
             "from=192.0.2.1 user@example",

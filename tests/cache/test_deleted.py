@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -11,8 +12,9 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from menderproxy.cache import forgotten
-from menderproxy.cache.forgotten import Forgotten
+from menderproxy.cache import deleted
+from menderproxy.cache.deleted import DeletedArtifacts, KnownVersion
+from menderproxy.cache.errors import CacheUnusable
 from menderproxy.cache.index import LINGER
 from menderproxy.cache.meta import ArtifactMeta
 from menderproxy.cache.room import Limits
@@ -54,7 +56,7 @@ class ReplacedTests(CacheTestCase):
 
     def assert_noticed(self) -> None:
         """The new one counts as one that came now: until now devices may have got the old one."""
-        before = TODAY + self.clock.seconds()
+        before = self.now()
         self.assertGreater(self.fetch(NEW), before)
 
     def begin_old(self) -> None:
@@ -63,7 +65,7 @@ class ReplacedTests(CacheTestCase):
         body.send(7000)
         self.wait(1)
 
-    def known(self) -> ArtifactMeta | None:
+    def known(self) -> KnownVersion | None:
         """What the cache says that devices may have bytes of."""
         asking = Deferred.fromCoroutine(self.cache.known(LINK))
         self.settle()
@@ -137,15 +139,81 @@ class ReplacedTests(CacheTestCase):
             self.evict()
             self.assertEqual(self.fetch(NEW), changed_at)
 
+    def assert_known(self, thing: StoredObject, until: float | None) -> None:
+        """Devices may have a part of this, if they began until then."""
+        known = not_none(self.known())
+        self.assertEqual((known.meta.etag, known.until), (thing.etag, until))
+
     def test_known(self) -> None:
         """The cache can be asked for what is here, or was here last."""
         self.assertIsNone(self.known())
         self.store_whole(LINK, OLD)
-        self.assertEqual(not_none(self.known()).etag, OLD.etag)
+        self.assert_known(OLD, None)
+        self.wait(10)
+        evicted_at = self.now()
         self.evict()
-        self.assertEqual(not_none(self.known()).etag, OLD.etag)
+        self.wait(10)
+        self.assert_known(OLD, evicted_at)
         self.fetch(NEW)
-        self.assertEqual(not_none(self.known()).etag, NEW.etag)
+        self.assert_known(NEW, None)
+        self.evict()
+        self.begin_old()
+        self.assert_known(OLD, None)
+
+    def test_rejected_before_the_end(self) -> None:
+        """So does what did not match its checksum, though it comes again and looks the same."""
+        wrong = attrs.evolve(OLD, md5=bytes(16))
+        _, body = self.begin(wrong)
+        body.finish()
+        self.settle()
+        self.assertEqual(self.files(), [])
+        before = self.now()
+        self.crash()
+        self.start()
+        self.assertGreaterEqual(self.fetch(OLD), before)
+
+    def test_clock_set_back(self) -> None:
+        """That our clock was set back meanwhile makes nothing older."""
+        self.store_whole(LINK, OLD)
+        evicted_at = self.now()
+        self.evict()
+        self.today -= 86_400
+        self.assertGreaterEqual(self.fetch(NEW), evicted_at)
+
+    def test_unknown_to_a_broken_disk(self) -> None:
+        """Where that can't be read, nothing is begun, and nothing left open."""
+        self.store_whole(LINK, OLD)
+        self.evict()
+        files = self.files()
+
+        call = Path.read_bytes
+
+        def failing(path: Path) -> bytes:
+            if path.parent.name == "deleted":
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return call(path)
+
+        self.patch(Path, "read_bytes", failing)
+        device = self.device()
+        body = self.store.last.serve(NEW)
+        self.settle()
+        self.assertIsInstance(device.failure, CacheUnusable)
+        self.assertTrue(body.aborted)
+        self.assertEqual(self.files(), files)
+
+    def test_part_that_stays(self) -> None:
+        """What a read-only disk keeps of a broken download is known, too."""
+        self.begin_old()
+
+        def failing(*_: Any, **more: Any) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        self.patch(os, "rename", failing)
+        self.patch(Path, "unlink", failing)
+        self.cut(not_none(self.store.last.body))
+        self.store.last.serve(NEW)
+        self.settle()
+        self.assert_known(OLD, None)
 
     def test_known_to_a_broken_disk(self) -> None:
         """A disk that can't tell knows of nothing: devices shall not have to do without both."""
@@ -158,42 +226,54 @@ class ReplacedTests(CacheTestCase):
         self.assertIsNone(self.known())
 
 
-class ForgottenTests(SynchronousTestCase):
+class DeletedTests(SynchronousTestCase):
     """The files."""
 
     def setUp(self) -> None:
-        """Make a directory for the artifacts, and one for what is forgotten."""
+        """Make a directory for the artifacts, and one for what is kept of them."""
         self.path = Path(self.mktemp())
         self.path.mkdir()
-        self.kept = self.path / "forgotten"
-        self.forgotten = Forgotten(self.kept)
-        self.forgotten.make()
+        self.kept = self.path / "deleted"
+        self.now = TODAY
+        self.deleted = DeletedArtifacts(self.kept, lambda: self.now)
+        self.deleted.make()
 
-    def delete(self, number: int) -> ArtifactMeta:
+    def delete(self, number: int, changed_at: float | None = None) -> ArtifactMeta:
         """Let there be an artifact, and delete it."""
         meta = attrs.evolve(META, key=f"{number:064x}")
         artifact = self.path / meta.key
         artifact.write_bytes(b"0123456789")
         artifact.with_suffix(".json").write_bytes(meta.to_json())
-        self.forgotten.delete(artifact)
+        self.now += 1
+        self.deleted.delete(artifact, changed_at)
         self.assertEqual(list(self.path.iterdir()), [self.kept])
         return meta
 
+    def numbers(self) -> list[int]:
+        """Which ones are still known of."""
+        return sorted(int(path.stem, 16) for path in self.kept.iterdir())
+
     def test_kept(self) -> None:
-        """What was beside it is kept, also for the next process."""
+        """What was beside it is kept, and when that was, also for the next process."""
         meta = self.delete(1)
-        again = Forgotten(self.kept)
+        again = DeletedArtifacts(self.kept)
         again.make()
-        self.assertEqual(again.meta(meta.key), meta)
+        self.assertEqual(again.last(meta.key), KnownVersion(meta, TODAY + 1))
+
+    def test_amended(self) -> None:
+        """What was learned last is written down before."""
+        meta = self.delete(1, changed_at=7.0)
+        known = not_none(self.deleted.last(meta.key))
+        self.assertEqual(known.meta, attrs.evolve(meta, changed_at=7.0))
 
     def test_never_there(self) -> None:
         """Of what never was there nothing is known, nor of what can't be read."""
-        self.assertIsNone(self.forgotten.meta("f" * 64))
-        self.forgotten.delete(self.path / ("f" * 64))
-        self.assertEqual(list(self.kept.iterdir()), [])
+        self.assertIsNone(self.deleted.last("f" * 64))
+        self.deleted.delete(self.path / ("f" * 64), changed_at=7.0)
+        self.assertEqual(self.numbers(), [])
         for text in (b"{", META.to_json()):
             (self.kept / f"{OTHER_KEY}.json").write_bytes(text)
-            self.assertIsNone(self.forgotten.meta(OTHER_KEY))
+            self.assertIsNone(self.deleted.last(OTHER_KEY))
 
     def test_sidecar_first(self) -> None:
         """Who is killed in between leaves a file that is no artifact, and knows what it was."""
@@ -219,17 +299,36 @@ class ForgottenTests(SynchronousTestCase):
 
         self.patch(os, "rename", failing)
         meta = self.delete(1)
-        self.assertEqual(self.forgotten.meta(meta.key), meta)
+        self.assertEqual(not_none(self.deleted.last(meta.key)).meta, meta)
+
+    def test_directory_gone(self) -> None:
+        """A directory that somebody removed is made again; no sidecar stays where it was."""
+        self.kept.rmdir()
+        meta = self.delete(1)
+        self.assertEqual(not_none(self.deleted.last(meta.key)).meta, meta)
 
     def test_limit(self) -> None:
-        """There are never many more than the limit: those deleted first are cleared away."""
-        self.patch(forgotten, "MOST", 3)
+        """There are never many more than the limit; those deleted first are cleared away."""
+        self.patch(deleted, "MOST", 3)
         most = 0
-        for number in range(20):
+        for number in reversed(range(20)):
             self.delete(number)
-            most = max(most, len(list(self.kept.iterdir())))
-            self.assertIsNotNone(self.forgotten.meta(f"{number:064x}"))
-        self.assertLessEqual(most, 2 * 3)
-        self.forgotten.make()
-        left = sorted(int(path.stem, 16) for path in self.kept.iterdir())
-        self.assertEqual(left, [17, 18, 19])
+            self.deleted.limit()
+            most = max(most, len(self.numbers()))
+            self.assertIn(number, self.numbers())
+        self.assertLess(most, 2 * 3)
+        again = DeletedArtifacts(self.kept)
+        again.limit()
+        self.assertEqual(self.numbers(), [0, 1, 2])
+
+    def test_limit_beside_another(self) -> None:
+        """One that somebody else clears away meanwhile is no trouble."""
+        self.patch(deleted, "MOST", 1)
+        for number in range(9):
+            self.delete(number)
+        with os.scandir(self.kept) as found:
+            listed = list(found)
+        (self.kept / f"{0:064x}.json").unlink()
+        self.patch(os, "scandir", lambda _: contextlib.nullcontext(listed))
+        self.deleted.limit()
+        self.assertEqual(self.numbers(), [8])
