@@ -19,6 +19,7 @@ from zope.interface import implementer
 from menderproxy.listen.admission import Admission
 from menderproxy.listen.client_certificate import ClientCertificate
 from menderproxy.listen.identity import ClientAuthorities, ServerIdentity
+from menderproxy.listen.peer import ip_address
 from menderproxy.listen.refusal import Refusals
 from menderproxy.listen.verification import Verification
 from menderproxy.transport.secure import PARTIAL_WRITE
@@ -190,7 +191,7 @@ class ServerTLS:
             return
         trusted = frozenset() if self.authorities is None else self.authorities.encoded
         transport.verification = verification = Verification(
-            self._admission, self._refusals, trusted, lambda: _address(transport)
+            self._admission, self._refusals, trusted, lambda: ip_address(transport.getPeer())
         )
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verification.check)
 
@@ -211,7 +212,3 @@ def client_certificate(transport: object) -> ClientCertificate | None:
     """The certificate that a device showed at the handshake which is just over."""
     verification = getattr(transport, "verification", None)
     return verification.certificate if isinstance(verification, Verification) else None
-
-
-def _address(transport: Any) -> str:
-    return str(getattr(transport.getPeer(), "host", "")).removeprefix("::ffff:")

@@ -7,7 +7,6 @@ import time
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger, LogLevel
 
 from menderproxy.wire.device_token import bearer_token, device_id
@@ -109,9 +108,9 @@ def _harmless(word: bytes) -> str:
     return word[:LONGEST_SEGMENT].translate(_HARMLESS).decode("ascii")
 
 
-def log_refusal(status: int, device: IAddress) -> None:
+def log_refusal(status: int, device_address: str) -> None:
     """Log a request that was refused before it was complete."""
-    log.info("status={status} from={device} (refused)", status=status, device=_host(device))
+    log.info("status={status} from={device} (refused)", status=status, device=device_address)
 
 
 def loggable_path(target: bytes) -> str:
@@ -131,7 +130,3 @@ def loggable_path(target: bytes) -> str:
     if shown.isprintable():
         return shown
     return "".join(letter if letter.isprintable() else "?" for letter in shown)
-
-
-def _host(address: IAddress) -> str:
-    return str(getattr(address, "host", "")).removeprefix("::ffff:")

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from menderproxy.listen.client_certificate import ClientCertificate
 from menderproxy.listen.handshake import handshake_refusal
+from menderproxy.listen.peer import ip_address
 from menderproxy.listen.tls import client_certificate
 from menderproxy.transport.deadline import Deadline
 from menderproxy.transport.spans import SpanSending
@@ -85,7 +86,7 @@ class GatewayChannel(http.HTTPChannel):
         super().connectionMade()
         self._clock: Any = self.site.reactor
         self._peer: IAddress = super().getPeer()
-        self.device_address = str(getattr(self._peer, "host", "")).removeprefix("::ffff:")
+        self.device_address = ip_address(self._peer)
         self._is_secure = ISSLTransport.providedBy(self.transport)
         self._reader = RequestReader(self.site.limits.max_request_body)
         # Most connections are closed by the time at which that deadline would be set anew.
@@ -268,7 +269,7 @@ class GatewayChannel(http.HTTPChannel):
 
     def refuse(self, status: int) -> None:
         """Refuse the request that is still coming in, and close."""
-        log_refusal(status, self.getPeer())
+        log_refusal(status, self.device_address)
         self.site.statistics.refuse(status)
         self.persistent = False
         cast(Any, self.transport).write(

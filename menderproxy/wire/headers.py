@@ -53,7 +53,7 @@ def forwarded_request_headers(
     return [
         (b"Host", host),
         *_end_to_end(headers, _is_forwarded, without, is_clean=is_clean),
-        (b"X-Forwarded-For", client.removeprefix("::ffff:").encode("ascii")),
+        (b"X-Forwarded-For", client.encode("ascii")),
         (b"X-Forwarded-Proto", b"https" if secure else b"http"),
     ]
 
