@@ -25,7 +25,7 @@ from menderproxy.web.artifact_headers import (
 )
 from menderproxy.web.relay import Relay
 from menderproxy.web.request import GatewayRequest
-from menderproxy.wire.ranges import ByteRange, only_range
+from menderproxy.wire.ranges import ByteRange, Unsatisfiable, is_resume, only_range, parse_range
 from menderproxy.wire.remote import RemoteObject
 from menderproxy.wire.store_url import StoreURL
 
@@ -83,8 +83,9 @@ class Passthrough:
         if resumes_blindly(request) and replaced:
             answer.body.abort()
             raise ArtifactChanged("the artifact was replaced at the store since the link was made")
-        promised = _set_head(request, answer)
-        await Relay(request, answer.body, self._stall, promised).run()
+        skip = _unwanted(request, answer)
+        promised = _set_head(request, answer, skip)
+        await Relay(request, answer.body, self._stall, promised, skip=skip).run()
 
     async def go_on(
         self, request: GatewayRequest, url: StoreURL, held: RemoteObject, rest: ByteRange
@@ -143,10 +144,31 @@ class Passthrough:
             await _sleep(self._clock, wait)
 
 
-def _set_head(request: GatewayRequest, answer: StoreAnswer) -> int:
+def _unwanted(request: GatewayRequest, answer: StoreAnswer) -> int:
+    """
+    Count the bytes at the beginning of an answer that the device has already.
+
+    Not every store knows ranges, or knows them always; but to a device that resumes the whole is
+    an error: mender-update 4 was seen to fail the deployment for good.
+    """
+    remote, ranges = answer.remote, ranges_wanted(request)
+    if remote.status != 200 or remote.length is None or not is_resume(ranges):
+        return 0
+    if not ranges_hold(request, remote.etag, remote.last_modified):
+        return 0
+    try:
+        part = parse_range(ranges, remote.length)
+    except Unsatisfiable:
+        answer.body.abort()
+        raise ArtifactRefused(416) from None
+    return part.first if part is not None and part.last == remote.length - 1 else 0
+
+
+def _set_head(request: GatewayRequest, answer: StoreAnswer, skip: int = 0) -> int:
     """
     Set status and headers.
 
+    :param skip: bytes at the beginning of a whole answer that the device does not get.
     :returns: how many bytes that promises to the device.
     """
     remote = answer.remote
@@ -160,6 +182,8 @@ def _set_head(request: GatewayRequest, answer: StoreAnswer) -> int:
         rest = remote.length - remote.first
         length = rest if answer.body.length is None else answer.body.length
         part = ByteRange(remote.first, remote.first + length - 1)
+    elif skip:
+        part = ByteRange(skip, remote.length - 1)
     return set_range_headers(request, part, remote.length).length
 
 

@@ -14,12 +14,22 @@ class Relay(Outflow):
 
     :param length: bytes that the head promises to the device: never more, and if less, then
         with a broken connection. ``None`` when it promises nothing.
+    :param skip: bytes at its beginning that the device has already.
     """
 
-    def __init__(self, request: GatewayRequest, body: Body, stall: float, length: int | None):
+    def __init__(
+        self,
+        request: GatewayRequest,
+        body: Body,
+        stall: float,
+        length: int | None,
+        *,
+        skip: int = 0,
+    ):
         super().__init__(request, stall)
         self._body = body
         self._missing = length
+        self._skip = skip
 
     def start(self) -> None:
         """Let the upstream send."""
@@ -41,6 +51,12 @@ class Relay(Outflow):
         """Bytes came from the upstream."""
         if self.over:
             return
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            data = data[skipped:]
+            if not data:
+                return
         if self._missing is not None:
             self._missing -= len(data)
             if self._missing < 0:

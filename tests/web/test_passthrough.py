@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import attrs
 
 from menderproxy.upstream.errors import UpstreamUnavailable
@@ -57,10 +59,43 @@ class PassthroughTests(ArtifactTestCase):
             self.assertEqual(self.stores.asked, [(URL, None)])
 
     def test_range_ignored(self) -> None:
-        """From a store that ignores the range the whole is passed on, as the whole."""
+        """Of what a store sends from its beginning, a device that resumes gets the rest only."""
+        for value in (b"bytes=5-", b"bytes=5-9"):
+            for cuts in ((0, 10), (0, 3, 5, 6, 10), (0, 8, 10)):
+                answer = FakeAnswer(200, length=10)
+                self.store_gives((whole(), answer))
+                device = self.get((b"Range", value))
+                for first, last in pairwise(cuts):
+                    answer.send(DATA[first:last])
+                answer.end()
+                reply = device.reply()
+                self.assertEqual((reply.status, reply.body), (206, DATA[5:]))
+                self.assertEqual(reply[b"Content-Range"], b"bytes 5-9/10")
+                self.assertEqual(reply[b"Content-Length"], b"5")
+
+    def test_range_ignored_and_cut(self) -> None:
+        """Nor does it get an end before the real one."""
+        for sent in (DATA[:4], DATA[:7]):
+            answer = FakeAnswer(200, length=10)
+            self.store_gives((whole(), answer))
+            device = self.get(RESUME)
+            answer.send(sent)
+            answer.end()
+            self.assertTrue(device.cut)
+            self.assertTrue(device.received.endswith(sent[5:]))
+
+    def test_range_beyond(self) -> None:
+        """Where nothing is left of it, it is told so, as by a store that knows ranges."""
         answer = FakeAnswer(200, length=10)
         self.store_gives((whole(), answer))
-        device = self.get(RESUME)
+        self.assertEqual(self.get((b"Range", b"bytes=10-")).reply().status, 416)
+        self.assertTrue(answer.aborted)
+
+    def test_middle_ignored(self) -> None:
+        """Who wants a piece from the middle gets the whole, as the whole, from such a store."""
+        answer = FakeAnswer(200, length=10)
+        self.store_gives((whole(), answer))
+        device = self.get((b"Range", b"bytes=5-7"))
         answer.send(DATA)
         answer.end()
         self.assertEqual((device.reply().status, device.reply().body), (200, DATA))
