@@ -9,10 +9,26 @@ each line passes here, but for those of requests, which are made of checked piec
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 HIDDEN = "[hidden]"
 
-_SECRETS = (
+
+# To let expressions look for the last @, or for a question mark that does not come, would take them
+# through the same text again and again.
+
+
+def _without_user(url: re.Match[str]) -> str:
+    _, has_user, rest = url[0].rpartition("@")
+    return f"{HIDDEN}@{rest}" if has_user else url[0]
+
+
+def _without_query(url: re.Match[str]) -> str:
+    path, _, query = url[0].partition("?")
+    return f"{path}?{HIDDEN}" if query else url[0]
+
+
+_SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     # A private key, and what is left of one.
     (
         re.compile(
@@ -21,9 +37,9 @@ _SECRETS = (
         HIDDEN,
     ),
     # The user and password of a URL; a password may hold what looks like the end of its host.
-    (re.compile(r"(?<=://)[^\s\"'<>]*@"), f"{HIDDEN}@"),
+    (re.compile(r"(?<=://)[^\s\"'<>]+"), _without_user),
     # The query of a URL: presigned links have their signature there, and local ones too.
-    (re.compile(r"((?:https?://|/artifacts/)[^\s?\"'<>]*\?)[^\s\"'<>]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?:https?://|/artifacts/)[^\s\"'<>]+"), _without_query),
     # Tokens and passwords, with the word before them; but neither Basic Constraints nor others.
     (
         re.compile(r"\b((?i:Bearer|Basic))\s+(?![A-Z]?[a-z]+\b)[A-Za-z0-9._~+/=-]{8,}"),
