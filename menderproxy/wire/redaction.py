@@ -40,11 +40,9 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     (re.compile(r"(?<=://)[^\s\"'<>]+"), _without_user),
     # The query of a URL: presigned links have their signature there, and local ones too.
     (re.compile(r"(?:https?://|/artifacts/)[^\s\"'<>]+"), _without_query),
-    # Tokens and passwords, with the word before them; but neither Basic Constraints nor others.
-    (
-        re.compile(r"\b((?i:Bearer|Basic))\s+(?![A-Z]?[a-z]+\b)[A-Za-z0-9._~+/=-]{8,}"),
-        rf"\1 {HIDDEN}",
-    ),
+    # Tokens and passwords, with the word before them. That hides a harmless word at times, as no
+    # rule for what can't be a token would be safe.
+    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {HIDDEN}"),
     # A token by itself: three parts in base64url, of which the first is a JSON object.
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), HIDDEN),
 )
