@@ -73,11 +73,14 @@ class Line(Protocol):
         self.wire.write(data)
 
     def until(self, condition: Callable[[], bool]) -> Deferred[None]:
-        """Wait until something is true that only bytes or the end of the line can change."""
-        if condition():
-            return succeed(None)
+        """
+        Wait until something is true that only bytes or the end of the line can change.
+
+        Fails with :class:`AssertionError` once the line has ended and nothing can change any more.
+        """
         met: Deferred[None] = Deferred()
         self._waiting.append((condition, met))
+        self._look()
         return met
 
     def until_received(self, count: int) -> Deferred[None]:
@@ -117,6 +120,12 @@ class Line(Protocol):
         for condition, met in waiting:
             if condition():
                 met.callback(None)
+            elif self.lost is not None:
+                # A test that went on waiting would end by its timeout, without saying why.
+                why = self.lost.getErrorMessage()
+                met.errback(
+                    AssertionError(f"the line ended too soon, after {self.count} bytes: {why}")
+                )
             else:
                 self._waiting.append((condition, met))
 

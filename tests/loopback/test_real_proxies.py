@@ -102,12 +102,15 @@ class ProxiedTestCase(TestCase):
         """End the proxy."""
         await self._exits.aclose()
 
-    def start_gateway(self, *, tls: bool = True, name: str = SERVER, **environment: str) -> None:
+    def start_gateway(
+        self, *, tls: bool = True, name: str = SERVER, hold: str = "30s", **environment: str
+    ) -> None:
         """
         Start the gateway.
 
         :param tls: whether it reaches the Mender Server by https.
         :param name: under which it does.
+        :param hold: how long a device waits for the store; too short, and a slow proxy is too slow.
         :param environment: what is different from one that leads everything to the proxy.
         """
         own = self.authority.issue("gateway", ip(LOOPBACK))
@@ -120,12 +123,12 @@ class ProxiedTestCase(TestCase):
         scheme = "https" if tls else "http"
         upstream = f"{scheme}://{name}:{self.ports[SERVER, tls]}"
         proxies = {"HTTP_PROXY": self.proxy.url(), "HTTPS_PROXY": self.proxy.url()}
-        config = parse_config(self.document(upstream), {**proxies, **environment})
+        config = parse_config(self.document(upstream, hold), {**proxies, **environment})
         self.gateway = cast(GatewayService, gateway_service(config, self.reactor))
         self.gateway.startService()
         self.addCleanup(self.stop_gateway)
 
-    def document(self, upstream: str) -> dict[str, object]:
+    def document(self, upstream: str, hold: str) -> dict[str, object]:
         """Give the gateway's configuration."""
         authority = str(self.directory / "authority.pem")
         return {
@@ -144,7 +147,7 @@ class ProxiedTestCase(TestCase):
                         "Enabled": True,
                         "Path": str(self.directory / "cache"),
                         "SignatureSecret": b64encode(SECRET).decode(),
-                        "HoldTimeout": "100ms",
+                        "HoldTimeout": hold,
                     },
                 },
             },
@@ -305,7 +308,7 @@ class TinyproxyTests(ProxiedTestCase):
         url = self.proxy.url("wr0ng")
         with capturedLogs() as events:
             for tls in (False, True):
-                self.start_gateway(tls=tls, HTTP_PROXY=url, HTTPS_PROXY=url)
+                self.start_gateway(tls=tls, hold="100ms", HTTP_PROXY=url, HTTPS_PROXY=url)
                 self.assertEqual(await self.report(), 502)
                 # Any status would be the end of the deployment.
                 line = await self.device()

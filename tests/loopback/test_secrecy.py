@@ -67,11 +67,9 @@ class SecrecyTests(ProxiedTestCase):
             globalLogPublisher.addObserver(observe)
             self.addCleanup(globalLogPublisher.removeObserver, observe)
 
-    def document(self, upstream: str) -> dict[str, object]:
-        """Show metrics too, and have patience with a store that breaks off."""
-        document: dict[str, Any] = super().document(upstream)
-        proxy = document["Features"]["ArtifactsProxy"]
-        proxy["ArtifactsCache"]["HoldTimeout"] = "30s"
+    def document(self, upstream: str, hold: str) -> dict[str, object]:
+        """Show metrics too."""
+        document = super().document(upstream, hold)
         return {**document, "Metrics": {"Enabled": True, "Listen": f"{LOOPBACK}:0"}}
 
     def link(self, *, tls: bool = True) -> str:
