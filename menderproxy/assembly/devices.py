@@ -21,7 +21,7 @@ from menderproxy.listen.refusal import Refusals
 from menderproxy.listen.reload import Reload
 from menderproxy.listen.revocation import Revocation
 from menderproxy.listen.tls import ServerTLS
-from menderproxy.listen.transport import SecurePorts
+from menderproxy.listen.transport import Ports, SecurePorts
 from menderproxy.web.site import GatewaySite
 
 log = Logger()
@@ -52,11 +52,14 @@ class DeviceSide:
         listeners = []
         if config.http.enabled:
             at, sockets = config.http.listen, world.sockets.get("http", ())
-            listeners.append(Listener(reactor, "HTTP.Listen", at, site, sockets, for_probes=True))
+            plain = Ports(config.limits.max_unsent)
+            listeners.append(
+                Listener(reactor, "HTTP.Listen", at, site, sockets, ports=plain, for_probes=True)
+            )
         if self.tls is not None:
             at, sockets = config.https.listen, world.sockets.get("https", ())
-            ports = SecurePorts(self.tls)
-            listeners.append(Listener(reactor, "HTTPS.Listen", at, site, sockets, ports=ports))
+            secure = SecurePorts(self.tls, config.limits.max_unsent)
+            listeners.append(Listener(reactor, "HTTPS.Listen", at, site, sockets, ports=secure))
         return tuple(listeners)
 
     def reload(

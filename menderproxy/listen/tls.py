@@ -142,6 +142,9 @@ def server_options(
         context.set_mode(NO_AUTO_CHAIN)
         context.set_tls13_ciphersuites(":".join(TLS_1_3).encode("ascii"))
         context.set_timeout(SESSION_LIFETIME)
+        if authorities is not None:
+            # One for all: for one of its own each connection would need machine code of its own.
+            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
     except SSL.Error as error:
         raise ValueError(", ".join(entry[-1] for entry in error.args[0])) from None
     return options
@@ -174,41 +177,54 @@ class ServerTLS:
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Make the connection object for one TLS connection (called by Twisted)."""
         connection: SSL.Connection = self.options.serverConnectionForTLS(tlsProtocol)
-        self._verify(connection, tlsProtocol)
+        protocol: Any = tlsProtocol
+        protocol.verification = self._verification(tlsProtocol)
         return connection
 
     def on_socket(self, transport: SecureServer, sock: socket.socket) -> SSL.Connection:
         """Make the server's side of TLS on the socket of a connection that came in."""
         connection = SSL.Connection(self.options.getContext(), sock)
         connection.set_accept_state()
-        # Twisted's ALPN callback asks the factory behind this for the protocols it speaks.
-        connection.set_app_data(_Wrapping(_Factory(transport.server.factory)))
-        self._verify(connection, transport)
+        transport.verification = verification = self._verification(transport)
+        connection.set_app_data(_Connected(transport.server.factory, verification))
         return connection
 
-    def _verify(self, connection: SSL.Connection, transport: Any) -> None:
+    def _verification(self, transport: Any) -> Verification | None:
         if self._admission is None:
-            return
+            return None
         trusted = frozenset() if self.authorities is None else self.authorities.encoded
-        transport.verification = verification = Verification(
+        return Verification(
             self._admission, self._refusals, trusted, lambda: ip_address(transport.getPeer())
         )
-        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verification.check)
 
 
-@attrs.frozen
-class _Factory:
-    wrappedFactory: object
+class _Connected:
+    """
+    What OpenSSL's callbacks find with a connection, in place of Twisted's own TLS protocol.
+
+    Twisted's ALPN callback asks the factory behind this for the protocols it speaks.
+    """
+
+    __slots__ = ("verification", "wrappedFactory")
+
+    def __init__(self, factory: object, verification: Verification | None):
+        self.wrappedFactory = factory
+        self.verification = verification
+
+    @property
+    def factory(self) -> _Connected:
+        return self
 
 
-@attrs.frozen
-class _Wrapping:
-    """In place of Twisted's own TLS protocol, as far as its ALPN callback looks at it."""
-
-    factory: _Factory
+def _verify(
+    connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+) -> bool:
+    """Let a connection decide on its peer's certificates (called by OpenSSL)."""
+    verification: Verification | None = connection.get_app_data().verification
+    return verification is not None and verification.check(certificate, error, depth, bool(ok))
 
 
 def client_certificate(transport: object) -> ClientCertificate | None:
     """The certificate that a device showed at the handshake which is just over."""
-    verification = getattr(transport, "verification", None)
-    return verification.certificate if isinstance(verification, Verification) else None
+    verification: Verification | None = getattr(transport, "verification", None)
+    return None if verification is None else verification.certificate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Any, Protocol, cast
 
 from OpenSSL import SSL
@@ -20,11 +21,15 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python import log
 from zope.interface import implementer
 
+from menderproxy.listen.verification import Verification
 from menderproxy.transport.secure import PIECE, Secure
 from menderproxy.transport.spans import SpanSending
+from menderproxy.transport.unsent import Unsent, hold
 from menderproxy.wire.span import Span
 
 PIECES_PER_TURN = 4
+
+_ANY = ("0.0.0.0", "::")
 
 
 class ServerSide(Protocol):
@@ -41,21 +46,67 @@ class PlainServer(SpanSending, Server):
     """
     A connection that came in: spans by sendfile(2), past this process's memory.
 
+    What it has in common with all that come in by its port is not asked for, or set, anew.
+
     :ivar peer: the device's address, as the port told it to its factory.
     """
 
     peer: IPv4Address | IPv6Address | None = None
+    server: PlainPort
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: IProtocol,
+        client: tuple[object, ...],
+        server: PlainPort,
+        sessionno: int,
+        reactor: Any,
+    ):
+        super().__init__(sock, protocol, client, server, sessionno, reactor)
+        inherited = server.passes_options
+        self.unsent = Unsent(sock, reactor, server.unsent, inherited=inherited)
+        self._is_prompt = self._is_kept_alive = inherited
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Give the device's address."""
         return self.peer or super().getPeer()
 
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """Give our own address."""
+        return self.server.only_address or super().getHost()
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Send small pieces at once, or not."""
+        if enabled != self._is_prompt:
+            super().setTcpNoDelay(enabled)
+            self._is_prompt = enabled
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Look now and then whether a silent peer is still there, or not."""
+        if enabled != self._is_kept_alive:
+            super().setTcpKeepAlive(enabled)
+            self._is_kept_alive = enabled
+
+    def _closeSocket(self, orderly: bool) -> None:
+        # Twisted calls shutdown() first, in case that somebody else had the descriptor. Nobody
+        # has, and most peers are gone by now, so that it fails.
+        if orderly:
+            self.socket.close()
+        else:
+            super()._closeSocket(orderly)
+
 
 @implementer(ISSLTransport)
 class SecureServer(Secure, PlainServer):
-    """A connection that came in, and speaks TLS."""
+    """
+    A connection that came in, and speaks TLS.
+
+    :ivar verification: what was found out about the device's certificate, if it needs one.
+    """
 
     server: SecurePort
+    verification: Verification | None = None
 
     def __init__(
         self,
@@ -95,10 +146,42 @@ class SecureServer(Secure, PlainServer):
 
 
 class PlainPort(Port):
-    """Listens, and sends files by sendfile(2)."""
+    """
+    Listens, and sends files by sendfile(2).
+
+    :ivar unsent: bytes that the kernel may hold for each slow peer (see
+        :class:`menderproxy.transport.unsent.Unsent`); to be set before it listens.
+    :ivar passes_options: whether the sockets it accepts come with the options that all of them
+        get. Of a socket that listened before it got here nobody knows who has connected already.
+    :ivar only_address: our own address on each connection; ``None`` if there may be several.
+    """
 
     factory: Any
     transport: type[PlainServer] = PlainServer
+    unsent = 0
+    passes_options = False
+    only_address: IPv4Address | IPv6Address | None = None
+
+    def createInternetSocket(self) -> socket.socket:
+        """Make the socket that is to listen (called by Twisted)."""
+        sock: socket.socket = super().createInternetSocket()
+        # Linux gives the options of a socket to those it accepts.
+        if sys.platform == "linux":
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if self.unsent:
+                hold(sock, self.unsent)
+            self.passes_options = True
+        return sock
+
+    def startListening(self) -> None:
+        """Listen."""
+        is_own = self._preexistingSocket is None
+        super().startListening()
+        address = self.getHost()
+        # One that others made may take what is sent to any address.
+        if is_own and address.host not in _ANY:
+            self.only_address = address
 
     def doRead(self) -> None:
         """
@@ -173,7 +256,12 @@ class Ports:
 
     Reactors that wait for something else than sockets (those in memory, for tests, or for
     Windows) get ports of their own kind.
+
+    :param unsent: bytes that the kernel may hold for each slow peer; 0 for as many as it likes.
     """
+
+    def __init__(self, unsent: int = 0):
+        self._unsent = unsent
 
     def listen(
         self, reactor: Any, factory: IProtocolFactory, *, interface: str, port: int, backlog: int
@@ -206,8 +294,9 @@ class Ports:
 
     kind: type[PlainPort] = PlainPort
 
-    def started(self, port: Port) -> IListeningPort:
+    def started(self, port: PlainPort) -> IListeningPort:
         """Let a port listen."""
+        port.unsent = self._unsent
         port.startListening()
         return port
 
@@ -225,10 +314,11 @@ class SecurePorts(Ports):
 
     kind = SecurePort
 
-    def __init__(self, tls: ServerSide):
+    def __init__(self, tls: ServerSide, unsent: int = 0):
+        super().__init__(unsent)
         self._tls = tls
 
-    def started(self, port: Port) -> IListeningPort:
+    def started(self, port: PlainPort) -> IListeningPort:
         """Let a port listen."""
         assert isinstance(port, SecurePort)
         port.tls = self._tls

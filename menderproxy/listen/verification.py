@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from OpenSSL import SSL, crypto
+from OpenSSL import crypto
 
 from menderproxy.listen.admission import CLOCK_HINT, Admission
 from menderproxy.listen.client_certificate import (
@@ -110,17 +110,19 @@ class Verification:
         self._device = device
         self._path: tuple[bytes, ...] = ()
 
-    def check(
-        self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
-    ) -> bool:
+    def check(self, certificate: crypto.X509, error: int, depth: int, ok: bool) -> bool:
         """
-        Decide about one certificate (called by OpenSSL, authority first, device last).
+        Decide about one certificate; OpenSSL asks about the authority first, the device last.
 
         What can't be understood is refused.
+
+        :param error: what OpenSSL finds wrong with it, see :data:`_VERDICTS`.
+        :param depth: how far up the path it is; the device's own is at 0.
+        :param ok: whether OpenSSL finds it good.
         """
         try:
             encoded = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
-            refusal = self._refusal(encoded, error, depth, bool(ok))
+            refusal = self._refusal(encoded, error, depth, ok)
         except (ValueError, TypeError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
             refusal = Refusal(Reason.MALFORMED, "a certificate that can't be understood")
         if refusal is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from twisted.internet import main
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer
 
 from menderproxy.transport.eager import EagerWriting
 from menderproxy.transport.unsent import Unsent
@@ -31,15 +31,15 @@ class SpanSending(EagerWriting):
 
     What Twisted keeps between two writes (``dataBuffer``, ``offset``, ``_tempDataBuffer``) is
     used here: Twisted's own tests run against the subclasses, and fail if it changes.
+
+    :ivar unsent: how much the kernel may hold; to be set by the subclass.
     """
 
     _span: Span | None = None
     _behind_span: Sequence[bytes] = ()
     _appetite = LEAST
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.unsent = Unsent(self.socket, cast(IReactorTime, self.reactor))
+    unsent: Unsent
 
     def write_span(self, span: Span) -> None:
         """Send a span after what was written before."""

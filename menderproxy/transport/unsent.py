@@ -19,33 +19,38 @@ HEADWAY = 16
 _TCP_NOTSENT_LOWAT = 25
 
 
+def hold(sock: socket.socket, size: int) -> None:
+    """Let the kernel hold so many bytes for a socket, and for each that it accepts from now on."""
+    # Not every kind of socket has that.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, size)
+
+
 class Unsent:
     """
     Bounds the bytes that were given to the kernel and not sent by it, by how fast they go.
 
     By default it takes up to 4 MiB ahead for each slow peer, which is memory, and hides from us
     for minutes that the peer takes nothing.
+
+    :param least: bytes for a slow peer, which each one is until it has proved otherwise; 0 for no
+        bound at all.
+    :param inherited: whether the kernel knows that already, from the socket that listens.
     """
 
     __slots__ = ("_clock", "_is_fast", "_least", "_since", "_socket", "_stretch")
 
-    def __init__(self, sock: socket.socket, clock: IReactorTime):
+    def __init__(
+        self, sock: socket.socket, clock: IReactorTime, least: int, *, inherited: bool = False
+    ):
         self._socket = sock
         self._clock = clock
-        self._least = 0
+        self._least = least
         self._is_fast = False
         self._stretch = 0
-        self._since = 0.0
-
-    def limit(self, least: int) -> None:
-        """
-        Let the kernel hold so much.
-
-        :param least: bytes for a slow peer, which each one is until it has proved otherwise.
-        """
-        self._least = least
-        self._since = self._clock.seconds()
-        self._hold(least)
+        self._since = clock.seconds()
+        if least and not inherited:
+            hold(sock, least)
 
     def sent(self, count: int) -> None:
         """So many bytes were given to the kernel."""
@@ -57,9 +62,4 @@ class Unsent:
         self._stretch, self._since = 0, now
         if is_fast != self._is_fast:
             self._is_fast = is_fast
-            self._hold(self._least * HEADWAY if is_fast else self._least)
-
-    def _hold(self, size: int) -> None:
-        # Not every kind of socket has that.
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, size)
+            hold(self._socket, self._least * HEADWAY if is_fast else self._least)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger, LogLevel
 
+from menderproxy.listen.recent import Recent
 from menderproxy.wire.device_token import bearer_token, device_id
 from menderproxy.wire.links import PREFIX
 
@@ -19,6 +21,9 @@ LONGEST_SEGMENT = 64
 
 # What a byte is in a word that stays one.
 _HARMLESS = re.sub(rb"[^0-9A-Za-z._:@/+-]", b"?", bytes(range(256)))
+
+_DEVICES: Recent[str] = Recent(4096)
+"""The ids of those that asked last, by the SHA-256 of what they showed: a token lasts for days."""
 
 log = Logger()
 
@@ -85,14 +90,16 @@ def _described(request: GatewayRequest, seconds: float) -> tuple[str, str]:
 
 def _device(request: GatewayRequest) -> str | None:
     """The device's id, as its token has it."""
-    authorization, channel = request.authorization, request.channel
-    # A connection that is kept has one token most of the time; it is not kept for that.
-    seen = hash(authorization)
-    if channel.token[0] != seen:
+    authorization = request.authorization
+    if authorization is None:
+        return None
+    digest = sha256(authorization).digest()
+    name = _DEVICES.get(digest)
+    if name is None:
         token = bearer_token(authorization)
-        name = None if token is None else (device_id(token) or "").encode("latin-1", "replace")
-        channel.token = seen, None if name is None else _harmless(name)
-    return channel.token[1]
+        name = _harmless((device_id(token or b"") or "").encode("latin-1", "replace"))
+        _DEVICES.put(digest, name)
+    return name
 
 
 def _request_id(request: GatewayRequest) -> str | None:

@@ -25,7 +25,7 @@ from menderproxy.transport.spans import SpanSending
 from menderproxy.web.access_log import log_refusal
 from menderproxy.web.request_body import Refused
 from menderproxy.web.request_reader import RequestReader
-from menderproxy.web.sockets import bytes_taken, limit_unsent
+from menderproxy.web.sockets import bytes_taken
 from menderproxy.wire.request_head import RequestHead
 from menderproxy.wire.span import Span
 
@@ -54,11 +54,9 @@ class GatewayChannel(http.HTTPChannel):
     :ivar has_shaken_hands: TLS stands.
     :ivar device_address: the device's IP address.
     :ivar certificate: that the device showed; it is asked for one only with mutual TLS.
-    :ivar token: the hash of the last token that the device showed, and whose that is.
     """
 
     certificate: ClientCertificate | None = None
-    token: tuple[int, str | None] = (0, None)
 
     site: GatewaySite
     requests: list[GatewayRequest]
@@ -97,7 +95,6 @@ class GatewayChannel(http.HTTPChannel):
         tcp = ITCPTransport(self.transport, None)
         if tcp is not None:
             tcp.setTcpKeepAlive(True)
-            limit_unsent(tcp, self.site.limits.max_unsent)
 
     def handshakeCompleted(self) -> None:
         """TLS stands."""

@@ -8,20 +8,8 @@ from typing import Any
 
 from twisted.protocols.policies import ProtocolWrapper
 
-from menderproxy.transport.spans import SpanSending
-
 # Where Linux keeps tcpi_bytes_acked in its struct tcp_info.
 _BYTES_ACKED = struct.Struct("=120xQ")
-
-
-def limit_unsent(transport: Any, size: int) -> None:
-    """
-    Let the kernel hold little that was not sent yet.
-
-    :param size: bytes; see :class:`menderproxy.transport.unsent.Unsent`.
-    """
-    if isinstance(transport, SpanSending):
-        transport.unsent.limit(size)
 
 
 def bytes_taken(transport: Any) -> int:

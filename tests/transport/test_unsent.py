@@ -30,8 +30,7 @@ class UnsentTests(SynchronousTestCase):
         """Let the kernel hold a thousand bytes."""
         self.clock = Clock()
         self.socket = Socket()
-        self.unsent = Unsent(cast(socket.socket, self.socket), self.clock)
-        self.unsent.limit(1000)
+        self.unsent = Unsent(cast(socket.socket, self.socket), self.clock, 1000)
 
     def send(self, seconds: float) -> None:
         """Send a stretch in some time."""
@@ -56,20 +55,28 @@ class UnsentTests(SynchronousTestCase):
     def test_unlimited(self) -> None:
         """Who set no limit gets none."""
         free = Socket()
-        Unsent(cast(socket.socket, free), self.clock).sent(2 * STRETCH)
+        Unsent(cast(socket.socket, free), self.clock, 0).sent(2 * STRETCH)
         self.assertEqual(free.held, [])
+
+    def test_inherited(self) -> None:
+        """What the kernel knows already it is not told, but what changes later."""
+        known = Socket()
+        unsent = Unsent(cast(socket.socket, known), self.clock, 1000, inherited=True)
+        self.assertEqual(known.held, [])
+        unsent.sent(STRETCH)
+        self.assertEqual(known.held, [1000 * HEADWAY])
 
     def test_another_socket(self) -> None:
         """A socket that knows no such limit is left as it is."""
         left, right = socket.socketpair()
         self.addCleanup(left.close)
         self.addCleanup(right.close)
-        Unsent(left, self.clock).limit(1000)
+        Unsent(left, self.clock, 1000)
         left.send(b"still whole")
         self.assertEqual(right.recv(100), b"still whole")
 
     def test_kernel(self) -> None:
         """A TCP socket has the limit then."""
         with socket.socket() as sock:
-            Unsent(sock, self.clock).limit(1000)
+            Unsent(sock, self.clock, 1000)
             self.assertEqual(sock.getsockopt(socket.IPPROTO_TCP, 25), 1000)

@@ -11,7 +11,9 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from menderproxy.ops.logs import observer
-from menderproxy.web.access_log import loggable_path
+from menderproxy.web import access_log
+from menderproxy.web.access_log import LONGEST_SEGMENT, loggable_path
+from menderproxy.wire.device_token import device_id
 from tests.web.fakes import FakeAnswer
 from tests.web.testcase import API, SiteTestCase
 
@@ -62,6 +64,23 @@ class LineTests(SiteTestCase):
         (line,) = self.lines
         self.assertTrue(line.endswith(" device=0b5f-11"), line)
         self.assertNotIn(claims.decode(), line)
+
+    def test_known_device(self) -> None:
+        """A token that was read is not read again, also on another connection."""
+        claims = base64.urlsafe_b64encode(b'{"sub":"%b"}' % self.id().encode())
+        token = (b"Authorization", b"Bearer e30.%b.s" % claims)
+        read: list[bytes] = []
+
+        def take_note(token: bytes) -> str | None:
+            read.append(token)
+            return device_id(token)
+
+        self.patch(access_log, "device_id", take_note)
+        for _ in range(2):
+            self.device().ask(b"GET", b"/nothing", token)
+        self.assertEqual(len(read), 1)
+        told = {line.partition(" device=")[2] for line in self.lines}
+        self.assertEqual(told, {self.id()[:LONGEST_SEGMENT]})
 
     def test_other_device(self) -> None:
         """Another token on the same connection is another device, and none is none."""
