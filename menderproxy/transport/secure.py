@@ -16,18 +16,13 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.python.failure import Failure
 
 from menderproxy.transport.eager import EagerWriting
+from menderproxy.transport.records import receive
 
 PARTIAL_WRITE = 0x1
 """
 OpenSSL's ``SSL_MODE_ENABLE_PARTIAL_WRITE``, for which pyOpenSSL has no public name, and which it
 sets: each call would then take one record only.
 """
-
-RECORD = 16 * 1024
-"""Bytes of the largest TLS record: reading less could leave some where no reactor sees them."""
-
-RECORDS_PER_TURN = 16
-"""Records that are read at once before the others have a turn."""
 
 PIECE = 64 * 1024
 """
@@ -97,29 +92,18 @@ class Secure(EagerWriting):
         if self._waits_for_read:
             self._waits_for_read = False
             self.startWriting()
-        data, lost = self._receive()
+        data, error = receive(self.tls)
+        lost = None if error is None else self._not_received(error)
         # Behind loseConnection() nobody wants it, but the goodbye comes after it.
         if data and not self.disconnecting:
             self.protocol.dataReceived(data)
         return lost
 
-    def _receive(self) -> tuple[bytes, Exception | None]:
-        """Take what is here, up to a limit; the reactor calls again if there is more."""
-        records: list[bytes] = []
-        lost = None
-        try:
-            for _ in range(RECORDS_PER_TURN):
-                records.append(self.tls.recv(RECORD))
-                if len(records[-1]) < RECORD:
-                    # Most likely the last one; if not, the socket goes on to be readable.
-                    break
-        except SSL.WantReadError:
-            pass
-        except SSL.WantWriteError:
+    def _not_received(self, error: SSL.Error) -> Exception | None:
+        if isinstance(error, SSL.WantWriteError):
             self.startWriting()
-        except SSL.Error as error:
-            lost = self._lost(error)
-        return records[0] if len(records) == 1 else b"".join(records), lost
+            return None
+        return self._lost(error)
 
     def doWrite(self) -> Any:
         """Called by the reactor when the socket takes more."""
