@@ -17,7 +17,8 @@ MOST_HEADERS = 500
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 """What names consist of, as a regular expression."""
 
-# Non-ASCII bytes in the target are refused as well, but later: by an answer that says why.
+# Up to \xb0, as Twisted's own (see tests/web/test_twisted_reading.py). The non-ASCII bytes among
+# these are refused later, by an answer that says why.
 _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\xb0]+) HTTP/1\.([01])" % TOKEN)
 _NAME = re.compile(TOKEN)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
