@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -21,19 +22,19 @@ class Recent(Generic[T]):
 
     def __init__(self, size: int):
         self._size = size
-        self._values: OrderedDict[bytes, T] = OrderedDict()
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def get(self, digest: bytes) -> T | None:
+    def get(self, digest: Hashable) -> T | None:
         """Look a value up."""
         value = self._values.get(digest)
         if value is not None:
             self._values.move_to_end(digest)
         return value
 
-    def put(self, digest: bytes, value: T) -> None:
+    def put(self, digest: Hashable, value: T) -> None:
         """Keep a value, in the place of the one that nobody has looked at for longest."""
         self._values[digest] = value
         if len(self._values) > self._size:
