@@ -27,15 +27,15 @@ class Recent(Generic[T]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def get(self, digest: Hashable) -> T | None:
+    def get(self, key: Hashable) -> T | None:
         """Look a value up."""
-        value = self._values.get(digest)
+        value = self._values.get(key)
         if value is not None:
-            self._values.move_to_end(digest)
+            self._values.move_to_end(key)
         return value
 
-    def put(self, digest: Hashable, value: T) -> None:
+    def put(self, key: Hashable, value: T) -> None:
         """Keep a value, in the place of the one that nobody has looked at for longest."""
-        self._values[digest] = value
+        self._values[key] = value
         if len(self._values) > self._size:
             self._values.popitem(last=False)

@@ -202,7 +202,7 @@ class _Connected:
     """
     What OpenSSL's callbacks find with a connection, in place of Twisted's own TLS protocol.
 
-    Twisted's ALPN callback asks the factory behind this for the protocols it speaks.
+    Twisted's ALPN callback asks its ``factory.wrappedFactory`` for the protocols that it speaks.
     """
 
     __slots__ = ("verification", "wrappedFactory")

@@ -54,6 +54,10 @@ class PlainServer(SpanSending, Server):
     peer: IPv4Address | IPv6Address | None = None
     server: PlainPort
 
+    # Twisted would call shutdown() before close(), in case that somebody else had the descriptor.
+    # Nobody has, and most peers are gone by then, so that it fails.
+    _shouldShutdown = False
+
     def __init__(
         self,
         sock: socket.socket,
@@ -66,7 +70,12 @@ class PlainServer(SpanSending, Server):
         super().__init__(sock, protocol, client, server, sessionno, reactor)
         inherited = server.passes_options
         self.unsent = Unsent(sock, reactor, server.unsent, inherited=inherited)
-        self._is_prompt = self._is_kept_alive = inherited
+        # Who made a socket that was passed to us may have set them, or not.
+        self._is_prompt = self._is_kept_alive = True if inherited else None
+        self.begin()
+
+    def begin(self) -> None:
+        """Do what comes before the first byte."""
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Give the device's address."""
@@ -88,14 +97,6 @@ class PlainServer(SpanSending, Server):
             super().setTcpKeepAlive(enabled)
             self._is_kept_alive = enabled
 
-    def _closeSocket(self, orderly: bool) -> None:
-        # Twisted calls shutdown() first, in case that somebody else had the descriptor. Nobody
-        # has, and most peers are gone by now, so that it fails.
-        if orderly:
-            self.socket.close()
-        else:
-            super()._closeSocket(orderly)
-
 
 @implementer(ISSLTransport)
 class SecureServer(Secure, PlainServer):
@@ -108,17 +109,9 @@ class SecureServer(Secure, PlainServer):
     server: SecurePort
     verification: Verification | None = None
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        protocol: IProtocol,
-        client: tuple[object, ...],
-        server: SecurePort,
-        sessionno: int,
-        reactor: Any,
-    ):
-        super().__init__(sock, protocol, client, server, sessionno, reactor)
-        self.begin_tls(server.tls.on_socket(self, sock), speaks_first=False)
+    def begin(self) -> None:
+        """Speak TLS from the first byte on."""
+        self.begin_tls(self.server.tls.on_socket(self, self.socket), speaks_first=False)
 
     def send_some(self, span: Span) -> Exception | None:
         """Encrypt what the socket takes of a span."""

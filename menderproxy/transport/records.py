@@ -32,13 +32,13 @@ def receive(tls: SSL.Connection) -> tuple[bytes, SSL.Error | None]:
     ssl, have, count = tls._ssl, 0, 0
     for place in _PLACES:
         count = lib.SSL_read(ssl, place, RECORD)
+        if count > 0:
+            have += count
         if count < RECORD:
             # Most likely the last one; if not, the socket goes on to be readable.
             break
-        have += count
-    if count <= 0:
-        return ffi.buffer(_BUFFER, have)[:], _trouble(tls, count)
-    return ffi.buffer(_BUFFER, have + count if count < RECORD else have)[:], None
+    error = None if count > 0 else _trouble(tls, count)
+    return ffi.buffer(_BUFFER, have)[:], error
 
 
 def _trouble(tls: SSL.Connection, result: int) -> SSL.Error | None:
