@@ -93,6 +93,17 @@ class SocketOptionTests(TestCase):
         transport.setTcpKeepAlive(True)
         self.assertEqual(self.options(transport), [True, True])
 
+    def test_passed_with_options(self) -> None:
+        """What a socket had before it was passed to us can be taken back."""
+        listening = self.listening()
+        for option in OPTIONS:
+            listening.setsockopt(*option, 1)
+        self.connect(listening.getsockname()[1])
+        transport = self.accept(Ports().adopt(reactor, self.factory, listening))
+        transport.setTcpNoDelay(False)
+        transport.setTcpKeepAlive(False)
+        self.assertEqual(self.options(transport), [False, False])
+
     def test_changed(self) -> None:
         """An option can be taken back, and set again."""
         port: Any = self.listen()
